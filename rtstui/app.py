@@ -43,6 +43,7 @@ from rtstui.screens.views import Errors, ObjectsView, Overview, QuotaView
 from rtstui.settings import Preset
 from rtstui.story import Story
 from rtstui.themes import DARK, MONO, THEMES, role_colours
+from rtstui.widgets.chrome import VIEWS, bindings_elsewhere
 from rtstui.widgets.stream import Stream
 
 HZ = 10
@@ -89,7 +90,7 @@ class RtsTui(OperatorApp):
         Binding("r", "reconnect", "try now", id="app.reconnect"),
         Binding("ctrl+f", "find_record", "find a record", id="app.find", priority=True),
         Binding("ctrl+o", "orgs", "orgs", id="app.orgs"),
-        Binding("L", "actions", "action log", show=False, id="app.actions"),
+        Binding("L", "actions", "action log", id="app.actions"),
         Binding("m", "mask", "mask values", show=False, id="app.mask"),
         Binding("t", "ages", "clock or age", show=False, id="app.ages"),
         Binding("z", "zoom", "zoom the panel", show=False, id="app.zoom"),
@@ -276,10 +277,10 @@ class RtsTui(OperatorApp):
         if isinstance(screen, RecordView):
             screen.call_later(screen.show, name, record)
 
-    def action_find_record(self) -> None:
-        """Ask for a record by what is known of it, over any view, and open it."""
+    def action_find_record(self, text: str = "") -> None:
+        """Ask for a record by what is known of it, over any view, and open it; `text` is known already."""
         if isinstance(self.screen, View):
-            self.push_screen(Find(self.client), self._found)
+            self.push_screen(Find(self.client, text), self._found)
 
     def _found(self, chosen: tuple[str, str] | None) -> None:
         if chosen is not None:
@@ -348,9 +349,10 @@ class RtsTui(OperatorApp):
     def action_help(self) -> None:
         """Show keys, signs and copying for the open view."""
         if isinstance(self.screen, View):
-            name = type(self.screen).__name__.removesuffix("View")
+            name = VIEWS[self.current_mode][0]
             bindings = list(self.screen.active_bindings.values())
-            self.push_screen(Help(name, self.screen.HELP or "", bindings))
+            elsewhere = list(bindings_elsewhere(self.screen))
+            self.push_screen(Help(name, self.screen.HELP or "", bindings, elsewhere))
 
     async def action_quit(self) -> None:
         """Exit; say what becomes of the daemon."""
@@ -384,12 +386,8 @@ class RtsTui(OperatorApp):
                 lambda active=active: self._run(active.binding.action, active.node),
             )
         if not self.read_only and self.state.live:
-            yield SystemCommand("Pause the whole sync", "asks first", self.action_pause_all)
-            yield SystemCommand("Resume the whole sync", "asks first", self.action_resume_all)
+            yield from self.pauses()
         for name, preset in self.presets.items():
             yield SystemCommand(f"Preset: {name}", "of your own", lambda preset=preset: self.use(preset))
         for name in () if self.no_colours else self.available_themes:
             yield SystemCommand(f"Theme: {name}", "colours", lambda name=name: self.choose_theme(name))
-
-    def _run(self, action: str, node: Any) -> None:
-        self.call_later(self.run_action, action, node)

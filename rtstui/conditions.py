@@ -48,13 +48,18 @@ async def apply(app: Operator, view: EditsConditions) -> None:
     if not name or not staged.changed:
         app.say("Nothing was changed.")
         return
+    wanted = sorted(staged.wanted)
     rows: list[Row] = [((line, role),) for line, role in difference(staged)]
     rows += [
         (),
+        (("now   ", "dim"), (named(sorted(staged.base)), "")),
+        (("then  ", "dim"), (named(wanted), "bold")),
+        (),
         ((WRITING, ""),),
-        (("Takes effect with the next change; others still come with Interval Sync and audits.", ""),),
     ]
-    wanted = sorted(staged.wanted)
+    if wanted:
+        said = "A change of other fields alone is not pushed: it comes with Interval Sync and audits."
+        rows.append(((said, ""),))
     if not await app.ask(f"Change the sync conditions of {name}?", rows, "Apply", name):
         return
     if frozenset((await app.client.conditions(name)).fields) != staged.base:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from textual.actions import ActionParseResult, parse
+from textual.app import SystemCommand
 from textual.dom import DOMNode
 from textual.notifications import SeverityLevel
 
@@ -274,12 +276,26 @@ class OperatorApp(TypeAheadApp):
         else:
             self.say(NO_OBJECT)
 
-    def action_pause(self) -> None:
-        """Pause or resume the chosen object."""
-        if (item := self.chosen_object()) is not None:
+    def action_pause(self, name: str = "") -> None:
+        """Pause or resume an object, else the chosen one."""
+        status = self.state.status
+        named = [item for item in status.objects if item.name == name] if status else []
+        if (item := named[0] if named else self.chosen_object()) is not None:
             self._act(actions.pause(self, item))
         else:
             self.say(NO_OBJECT)
+
+    def pauses(self) -> Iterable[SystemCommand]:
+        """Yield the orders to pause or resume each object, and after them those for everything."""
+        for item in self.state.status.objects if self.state.status else ():
+            verb = "Resume" if item.state == "paused" else "Pause"
+            order = f"pause({item.name!r})"
+            yield SystemCommand(f"{verb} {item.name}", "asks first", partial(self._run, order, self))
+        yield SystemCommand("Pause the whole sync: all objects", "asks first", self.action_pause_all)
+        yield SystemCommand("Resume the whole sync: all objects", "asks first", self.action_resume_all)
+
+    def _run(self, action: str, node: Any) -> None:
+        self.call_later(self.run_action, action, node)
 
     def action_pause_all(self) -> None:
         """Pause the whole sync."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 MEANINGS = {
-    "view('1')": "everything at a glance, is it right, is it fresh",
+    "view('1')": "everything at a glance, is it right, is it fresh, delay, lag",
     "view('2')": "changes, history, live, who changed what",
-    "view('3')": "tables, rows, state, freshness, proven",
+    "view('3')": "tables, rows, state, freshness, delay, proven, pause one",
     "view('4')": "failed, refused, dead letters, retry",
     "view('5')": "cost, API calls, limits, forecast",
     "view('6')": "sync conditions, push channel, stream, package, relay",
@@ -13,6 +13,7 @@ MEANINGS = {
     "view('8')": "values of one record, why, versions",
     "view('9')": "webhooks, commands, alerts, fired",
     "view('0')": "query, SELECT",
+    "find_record": "person, customer, e-mail address, phone, name, id",
     "actions": "who paused, dropped or audited what, undo",
 }
 """By the action of a command; what is not here is named by its own words alone."""

@@ -275,7 +275,9 @@ def _arrival(status: Status, now: datetime, last: str, detour: Detour | None) ->
         return "by Interval Sync"
     if detour is None:
         return f"{last} by {channel_name(status.push.channel)}"
-    since = f"no push since {day_clock(status.push.last_at, now)}" if status.push.last_at else last
+    since = (
+        f"no push since {day_clock(status.push.last_at, now, seconds=True)}" if status.push.last_at else last
+    )
     return f"{since}, Interval Sync reads" if detour.word == "interval" else f"{detour.word}, {since}"
 
 

@@ -11,6 +11,7 @@ from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.geometry import Size
+from textual.keys import format_key
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
@@ -18,7 +19,7 @@ from rtsd.core.plural import plural
 from rtstui.format import wrap
 from rtstui.meaning import MODES, OBJECTS
 from rtstui.rows import Row, plain, width_of
-from rtstui.widgets.chrome import key_name
+from rtstui.widgets.chrome import first_key, key_name
 from rtstui.widgets.panel import ROLE_CLASSES, Panel
 
 LEAST_COLUMN = 12
@@ -125,8 +126,13 @@ class Confirm(Dialog):
         self.dismiss(True)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Enable the button when the word is right."""
-        self.query_one("#yes", Button).disabled = event.value.strip() != self._word
+        """Enable the button when the word is right, and say what enter does then."""
+        is_right = event.value.strip() == self._word
+        button = self.query_one("#yes", Button)
+        button.disabled = not is_right
+        button.label = Content(f"{'enter  ' if is_right else ''}{self._verb}")
+        said = f"enter: {self._verb}" if is_right else f"type {self._word} to go on"
+        self.query_one("#dialog").border_subtitle = Content(f"{said} · esc cancels")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Take enter only when the word is right."""
@@ -185,8 +191,15 @@ class Help(Reader):
         Binding("question_mark,f1", "no", "close", show=False, id="help.close")
     ]
 
-    def __init__(self, view: str, about: str, bindings: Sequence[ActiveBinding]) -> None:
-        self._about, self._active = about, bindings
+    def __init__(
+        self,
+        view: str,
+        about: str,
+        bindings: Sequence[ActiveBinding],
+        elsewhere: Sequence[tuple[str, Sequence[Binding]]] = (),
+    ) -> None:
+        """`elsewhere`: the titles of the panels without the focus, and their bindings."""
+        self._about, self._active, self._elsewhere = about, bindings, elsewhere
         super().__init__(f"Help: {view}", (), "esc closes · : finds every command")
 
     def on_mount(self) -> None:
@@ -198,9 +211,8 @@ class Help(Reader):
         return [
             ((self._about, ""),),
             (),
-            (("IN THIS VIEW", "head"),),
-            *own,
-            (),
+            *([(("IN THIS VIEW", "head"),), *own, ()] if own else []),
+            *self._others(),
             (("SIGNS", "head"),),
             *_legend(),
             (),
@@ -215,20 +227,54 @@ class Help(Reader):
             (("  without the app: hold shift (option on a Mac) and drag, or start with --no-mouse.", ""),),
         ]
 
+    def _others(self) -> list[Row]:
+        """Return the keys of the panels that tab leads to."""
+        known = {active.binding.action for active in self._active}
+        rows: list[Row] = []
+        for title, bindings in self._elsewhere:
+            keys: list[Row] = [
+                (
+                    (f"  {each.key_display or format_key(first_key(each)):<18}", "accent"),
+                    (each.description, ""),
+                )
+                for each in bindings
+                if each.action not in known
+            ]
+            if keys:
+                rows += [((f"IN {title.upper()}: tab leads there", "head"),), *keys, ()]
+        return rows
+
     def _keys(self) -> tuple[list[Row], list[Row], list[Row]]:
         """Return the keys of the view itself, those of every table, and those of the app."""
         own, moving, everywhere = ([], [], [])  # type: tuple[list[Row], list[Row], list[Row]]
         seen: dict[str, tuple[str, ActiveBinding]] = {}
         for active in self._active:
             action = active.binding.action
-            keys = f"{seen[action][0]} {key_name(active)}" if action in seen else key_name(active)
+            keys = seen[action][0] if action in seen else ""
+            if key_name(active) not in keys.split():
+                keys = f"{keys} {key_name(active)}".lstrip()
             seen[action] = (keys, active)
         for keys, active in seen.values():
-            row: Row = ((f"  {keys:<18}", "accent"), (active.binding.description, ""))
-            is_moving = (active.binding.id or "").partition(".")[0] in {"table", "view"}
+            row: Row = ((f"  {keys:<17} ", "accent"), (active.binding.description, ""))
+            # Those without an id are Textual's, of a text that is edited.
+            is_moving = (active.binding.id or "view").partition(".")[0] in {"table", "view"}
             place = everywhere if active.node is self.app else moving if is_moving else own
             place.append(row)
         return own, moving, everywhere
+
+
+WORDS = {
+    "proven": "at that moment all rows equalled the org's: by a full read, or by counts and stamps",
+    "as of": "the mirror shows everything that was committed before that time",
+    "p50 p95 p99": "so many of 100 changes were in the mirror within that time",
+    "drift": "rows that a check found missing, stale or orphaned in the mirror",
+    "fingerprint": "a check that compares counts by date, and reads only what differs",
+    "spell": "a time between two pushes, with the changes that came by neither",
+    "relay": "the Apex trigger that passes the package's events on to rtsd",
+    "deferred": "waits for room in the daily limits",
+    "describe": "reading which fields an object has",
+}
+"""The words of the screens, as docs/glossary.md explains them."""
 
 
 def _legend() -> list[Row]:
@@ -241,9 +287,10 @@ def _legend() -> list[Row]:
             (" from the org's package  ", ""),
             ("PULL", "busy"),
             (" Interval Sync  ", ""),
-            ("AUDIT REPAIR", "accent"),
-            (" read to prove or repair", ""),
+            ("AUDIT REPAIR ", "accent"),
+            ("read to prove or repair", ""),
         ),
+        *(((f"  {word:<12} ", "dim"), (said, "")) for word, said in WORDS.items()),
     ]
 
 

@@ -49,9 +49,10 @@ class Find(ModalScreen[tuple[str, str] | None]):
     COMPONENT_CLASSES: ClassVar[set[str]] = set(ROLE_CLASSES)
     OPENS: ClassVar[frozenset[str]] = frozenset({"found"})
 
-    def __init__(self, client: ControlClient) -> None:
+    def __init__(self, client: ControlClient, text: str = "") -> None:
+        """`text`: what is searched for at first."""
         super().__init__()
-        self._client = client
+        self._client, self._text = client, text
         self._search = Search()
         self._asking = False
         self._pause: Timer | None = None
@@ -69,7 +70,7 @@ class Find(ModalScreen[tuple[str, str] | None]):
 
     def on_mount(self) -> None:
         """Take the keys, and keep the records up to date."""
-        self.query_one(FindLine).open()
+        self.query_one(FindLine).open(self._text)
         self.set_interval(TICK_S, self._tick)
 
     def _tick(self) -> None:

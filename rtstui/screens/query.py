@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
@@ -20,13 +21,13 @@ class QueryView(Leaf):
 
     HELP = (
         "One SELECT over the mirror: a table per object, and _rts_journal, _rts_ledger and others of "
-        "rtsd's own. Read-only, 5 seconds at most, no API call. i types it: enter runs one line, or what "
-        "ends with a semicolon; ctrl+r or F5 runs anything; ctrl+n begins a line; tab completes names of "
-        "tables and columns; up and down at the edges show what was run before. In the rows, left and right "
-        "move over the columns, enter opens the record of a row, d shows the row in full, / filters the "
-        "rows, w saves them as CSV."
+        "rtsd's own. Read-only, 5 seconds at most, no API call. Type it, or i does: enter runs one line, or "
+        "what ends with a semicolon; ctrl+r or F5 runs anything; ctrl+n begins a line; tab completes names "
+        "of tables and columns; up and down at the edges show what was run before. In the rows, left and "
+        "right move over the columns, enter opens the record of a row, d shows the row in full, / filters "
+        "the rows, w saves them as CSV."
     )
-    AUTO_FOCUS = "ResultTable"
+    AUTO_FOCUS = "SqlEditor"
     body_id = "query-view"
     OPENS = frozenset({"result"})
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -54,7 +55,6 @@ class QueryView(Leaf):
 
     def action_type(self) -> None:
         """Give the keys to the editor, with the last statement to edit."""
-        self.query_one(Names).objects()  # loaded by the time that they are needed
         self.query_one(SqlEditor).focus()
 
     def action_again(self) -> None:
@@ -77,14 +77,26 @@ class QueryView(Leaf):
         table.ask(message.statement.rstrip().rstrip(";").rstrip())
 
     def on_sql_editor_left(self) -> None:
-        """Give the keys to the rows."""
-        self.query_one(ResultTable).focus()
+        """Give the keys to the rows; where nothing was typed or run, leave the view."""
+        table = self.query_one(ResultTable)
+        if self.query_one(SqlEditor).text.strip() or table.sql:
+            table.focus()
+        else:
+            self.app.call_later(self.app.run_action, "view('1')")
 
-    def leave(self) -> None:
-        """Leave the editor with the view: it would take the keys when it is shown again."""
-        super().leave()
-        if self.query_one(SqlEditor).has_focus:
-            self.query_one(ResultTable).focus()
+    def begin(self) -> None:
+        """Give the keys to the editor while it is empty: what is typed are no commands then.
+
+        With a statement in it they are the rows', so that digits lead on; i goes to the statement.
+        """
+        editor = self.query_one(SqlEditor)
+        (self.query_one(ResultTable) if editor.text.strip() else editor).focus()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Load the names by the time that they are needed."""
+        super().on_descendant_focus(event)
+        if isinstance(event.widget, SqlEditor):
+            self.query_one(Names).objects()
 
     def on_row_opened(self, message: RowOpened) -> None:
         """Open the record of a row; a row without one is shown in full."""

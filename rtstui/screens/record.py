@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-from rtsd.control.protocol import Event
+from rtsd.control.protocol import Event, Status
 from rtstui.messages import RowOpened
 from rtstui.screens.dialogs import Reader
 from rtstui.screens.view import Leaf
@@ -28,17 +28,18 @@ class RecordView(Leaf):
 
     HELP = (
         "One record: its values in the mirror, each change with its source, and why it is so. "
-        "/ filters its fields or its changes. i types an object and an id; an id alone is searched in "
-        "every object. The history leaves out the fields that the system sets with every change, such as "
-        "SystemModstamp; a shows them."
+        "/ filters its fields or its changes. i types an object and an id, or an id alone, which is looked "
+        "for in every object; a name, address or phone number is searched for, as by ctrl+f. The history "
+        "leaves out the fields that the system sets with every change, such as SystemModstamp; a shows them."
     )
     AUTO_FOCUS = "Values"
     body_id = "record-view"
     OPENS = frozenset({"values", "versions"})
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("i", "type", "another", id="record.type"),
+        Binding("i", "type", "another record", id="record.type"),
         Binding("o", "its_events", "its events", show=False, id="record.events"),
         Binding("a", "system_fields", "all fields", show=False, id="record.system_fields"),
+        Binding("e", "sparse", "hide or show empty", id="record.hide_empty"),
         Binding("c", "app.compare", "compare…", id="record.compare"),
         Binding("R", "app.repair", "fetch again…", id="record.repair"),
     ]
@@ -50,14 +51,14 @@ class RecordView(Leaf):
 
     def body(self) -> ComposeResult:
         """Yield the line to type in, the values, the history, the reasons."""
-        yield InputLine("object and id, such as: Contact 003xx000004TmiQAAS", id="which")
+        yield InputLine("object and id, or a name, address or phone number", id="which")
         yield Values(self.subject, id="values")
         yield Versions(self.subject, id="versions")
         yield WhyCard(self.subject, id="why")
 
     def show(self, name: str | None, record: str) -> None:
         """Show a record; without a name, of the object that has it."""
-        status = self.query_one(Values).state.status
+        status = self._status()
         known = tuple(item.name for item in status.objects) if status else ()
         self.subject.objects = (name,) if name else known
         self.subject.record = record if self.subject.objects else ""
@@ -100,8 +101,15 @@ class RecordView(Leaf):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Show the record that was typed, or explain the mistake."""
         *name, record = event.value.split() or [""]
+        known = {item.name.lower() for item in status.objects} if (status := self._status()) else set()
         if len(name) > 1 or not ID.fullmatch(record):
-            self.notify("Type an object and an id of 15 or 18 characters, or the id alone.", timeout=4)
+            words = [*name, record]
+            sought = words[1:] if words[0].lower() in known else words
+            if any(sought):
+                self.query_one("#which", InputLine).close()
+                self.app.call_later(self.app.run_action, f"find_record({' '.join(sought)!r})")
+            else:
+                self.notify("Type an id, or a name, address or phone number to search for.", timeout=4)
             return
         self.query_one("#which", InputLine).close()
         self.show(name[0] if name else None, record)
@@ -120,12 +128,19 @@ class RecordView(Leaf):
         versions.with_system_fields = not versions.with_system_fields
         versions.tick()
 
+    def action_sparse(self) -> None:
+        """Hide the fields without a value, or show them."""
+        self.query_one(Values).action_sparse()
+
     def action_its_events(self) -> None:
         """Show the events of this record."""
         if self.subject.record:
             self.app.call_later(self.app.run_action, f"events_matching('id:{self.subject.record[:15]}')")
         else:
             self.notify("No record is shown yet: i types its id.", markup=False, timeout=4)
+
+    def _status(self) -> Status | None:
+        return self.query_one(Values).state.status
 
     def named(self) -> Iterator[tuple[str, str]]:
         """Yield the object and id of the record, once they are known."""

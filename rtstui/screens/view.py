@@ -62,7 +62,7 @@ class View(Screen[None]):
         yield ReplyLine()
         yield KeyBar()
 
-    _settled = False
+    _settled = _left = False
 
     body_id: ClassVar[str] = ""
 
@@ -92,6 +92,9 @@ class View(Screen[None]):
     def on_screen_resume(self) -> None:
         """Bring the view up to date: nothing did while it was hidden, or under a dialog that has closed."""
         collector.forget_closed()
+        if self._left:
+            self._left = False
+            self.begin()
         if not self._settled:
             self.set_timer(SETTLES_S, self._settle)
         self.tick()
@@ -131,8 +134,21 @@ class View(Screen[None]):
         message.stop()
         self.query_one(RowFilterLine).follow(self.query_one(f"#{message.table}", Table))
 
+    def begin(self) -> None:
+        """Begin where the view began when it was opened first, so that the same keys always do the same.
+
+        A list that ends with the newest row is at its end again; in the others the row is remembered.
+        """
+        for table in self.query(Table):
+            if table.NEWEST_LAST:
+                table.restart()
+        for first in self.query(self.AUTO_FOCUS or Panel):
+            first.focus()
+            break
+
     def leave(self) -> None:
         """Close what is open to type in: it would keep the keys of a view that is shown again."""
+        self._left = True
         for line in self.query(InputLine):
             line.leave()
 

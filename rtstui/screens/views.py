@@ -39,6 +39,9 @@ class Overview(View):
         Binding("A", "repair", "audit…", show=False, id="overview.repair"),
     ]
 
+    def begin(self) -> None:
+        """Go on where it was left: from here views are opened, and escape leads back."""
+
     def body(self) -> ComposeResult:
         """Yield the panels; the style sheet places them by width."""
         yield Objects(id="objects")
@@ -128,6 +131,22 @@ class Errors(Leaf):
         yield DeadLetters(id="letters")
         yield TroubleCard(id="trouble-card")
 
+    _placed = False
+
+    def begin(self) -> None:
+        """Begin at the list that has rows."""
+        super().begin()
+        self._placed = False
+
+    def prepare(self) -> None:
+        """Once both lists are there, go to the letters if there are no errors."""
+        log, letters = self.query_one(ErrorLog), self.query_one(DeadLetters)
+        if self._placed or self.app.focused is not log or letters.state.dead_letters is None:
+            return
+        self._placed = True
+        if letters.keys() and not log.keys():
+            letters.focus()
+
     def on_row_chosen(self, message: RowChosen) -> None:
         """Show the row under the cursor in full."""
         table = self.query_one(f"#{message.table}")
@@ -141,8 +160,11 @@ class Errors(Leaf):
         table = self.query_one(f"#{message.table}")
         if not isinstance(table, ErrorLog | DeadLetters):
             return
-        found = table.find(message.key)
-        if found is not None and not open_record(self.app, found):
+        found, status = table.find(message.key), table.state.status
+        if found is None:
+            return
+        is_mirrored = status is not None and any(item.name == found.object for item in status.objects)
+        if not is_mirrored or not open_record(self.app, found):
             said = masked(found.message) if table.masking else found.message
             self.app.push_screen(Reader(f"{found.object or 'No object'} · {message.key}", [((said, ""),)]))
 

@@ -25,7 +25,20 @@ ENDS = {"done": ("✔", "ok"), "running": ("◐", "busy"), "refused": ("▲", "w
 
 
 class ActionTable(DocumentTable[Actions, Event]):
-    """One line per action, newest first."""
+    """One line per action, newest first; the cursor stays on the newest until it is moved."""
+
+    _moved = False
+
+    def choose(self, key: str) -> None:
+        """Put the cursor on a row, and keep it there."""
+        self._moved = True
+        super().choose(key)
+
+    def paint(self, width: int, height: int) -> list[Row]:
+        """The rows, with the cursor on the newest: an older log is shown while the new one comes."""
+        if not self._moved:
+            self.restart()
+        return super().paint(width, height)
 
     def document(self) -> CachedDocument[Actions]:
         """The log, loaded while it is in sight."""

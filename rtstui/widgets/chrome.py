@@ -9,6 +9,7 @@ from textual import events
 from textual.binding import ActiveBinding, Binding
 from textual.keys import format_key
 from textual.screen import Screen
+from textual.widgets import Input, TextArea
 
 from rtsd.control.limits import limit_role, used_share
 from rtsd.control.protocol import Status
@@ -182,7 +183,8 @@ class Tabs(Panel):
             bad = sum(in_trouble(item) for item in status.objects)
             return (f"▲{bad}", "warn") if bad else ("", "")
         if key == "4" and (status.errors_24h or status.dead_letters):
-            return f"✖{short_number(status.errors_24h + status.dead_letters)}", "error"
+            sign, role = ("✖", "error") if status.errors_24h else ("▲", "warn")
+            return f"{sign}{short_number(status.errors_24h + status.dead_letters)}", role
         if key == "5" and status.quota.limits:
             worst = max(status.quota.limits, key=used_share)
             role = limit_role(worst)
@@ -283,7 +285,8 @@ class KeyBar(Panel):
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
         """As many hints as fit."""
         blank = self.state.status is None
-        active = list(self.screen.active_bindings.values())
+        typing = isinstance(self.app.focused, Input | TextArea)
+        active = [each for each in self.screen.active_bindings.values() if not (typing and _is_typed(each))]
         shown = [each for each in _shortest(active) if each.binding.show]
         if blank:  # the panels of the other keys are hidden
             shown = [each for each in shown if each.node is self.app]
@@ -291,11 +294,11 @@ class KeyBar(Panel):
         fixed = [each for each in shown if each.binding.system]
         room = width - sum(width_of(tuple(_hint(each))) for each in fixed) - 1
         self._spots, spans = [], [(" ", "")]
-        hints: list[Hint] = [] if blank else [(None, _plain_hint("0-9", "views"))]
+        hints: list[Hint] = [] if blank or typing else [(None, _plain_hint("0-9", "views"))]
         hints += [(each, _hint(each)) for each in shown if not each.binding.system]
-        hints += [] if blank else [(None, _plain_hint("tab", "panels"))]
+        hints += [] if blank or typing else [(None, _plain_hint("tab", "panels"))]
         self._add(spans, hints, room)
-        if not blank and width_of(tuple(spans)) + LEAST_ELSEWHERE <= room:
+        if not blank and not typing and width_of(tuple(spans)) + LEAST_ELSEWHERE <= room:
             self._add(spans, _elsewhere(self.screen, {each.binding.id for each in active}), room)
         self._add(spans, [(each, _hint(each)) for each in fixed], width)
         return [tuple(spans)]
@@ -326,19 +329,37 @@ def _shortest(bindings: Iterable[ActiveBinding]) -> list[ActiveBinding]:
 
 def _elsewhere(screen: Screen[Any], active: Collection[str | None]) -> Iterator[Hint]:
     """Yield the hints of the panels that have no focus: what `tab` would lead to."""
+    for title, own in bindings_elsewhere(screen):
+        hints = [each for each in own if each.show and each.id not in active]
+        if hints:
+            keys = "  ".join(
+                f"{each.key_display or format_key(first_key(each))} {each.description}" for each in hints
+            )
+            yield None, [(f"{title}: {keys}  ", "dim")]
+
+
+def bindings_elsewhere(screen: Screen[Any]) -> Iterator[tuple[str, list[Binding]]]:
+    """Yield the titles of the panels that have no focus, and their own bindings."""
     for panel in screen.query(Panel):
         own = [each for each in panel.BINDINGS if isinstance(each, Binding)]
-        hints = [each for each in own if each.show and each.id not in active]
-        if panel.can_focus and not panel.has_focus and panel.display and hints:
-            keys = "  ".join(
-                f"{each.key_display or format_key(each.key)} {each.description}" for each in hints
-            )
-            yield None, [(f"{panel.titles()[0].partition(',')[0]}: {keys}  ", "dim")]
+        if panel.can_focus and not panel.has_focus and panel.display and own:
+            yield panel.titles()[0].partition(",")[0], own
+
+
+def first_key(binding: Binding) -> str:
+    """Return the first of the keys of a binding of a panel's own."""
+    return binding.key.partition(",")[0]
+
+
+def _is_typed(active: ActiveBinding) -> bool:
+    """Return True for a key that is a letter or a sign: while something is typed, it is text."""
+    return len(format_key(active.binding.key)) == 1 and not active.binding.priority
 
 
 def key_name(active: ActiveBinding) -> str:
-    """Return the first key of a binding as it is written."""
-    return active.binding.key_display or format_key(active.binding.key)
+    """Return the key of a binding as it is written."""
+    key, shown = format_key(active.binding.key), active.binding.key_display or ""
+    return key if len(shown) == 1 < len(key) else shown or key
 
 
 def _hint(active: ActiveBinding) -> list[Span]:

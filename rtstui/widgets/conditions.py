@@ -19,6 +19,9 @@ from rtstui.staging import Staged
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table
 
+ANY_CHANGE = "No field is chosen: any change pushes. "
+"""What empty boxes mean, said where they stand."""
+
 
 @dataclass(slots=True)
 class Editing:
@@ -194,7 +197,9 @@ class Pending(Panel):
         if not rows and channel.without_conditions(self.state.status):
             return []
         if not rows:
-            return [(("space chooses a field; enter asks before anything is sent.", "dim"),)]
+            any_change = "" if self.editing.of(self.editing.chosen).wanted else ANY_CHANGE
+            said = f"{any_change}space chooses a field; enter asks before anything is sent."
+            return [((line, "dim"),) for line in wrap(said, width)]
         return [*rows, (("enter reviews and applies… · u undoes", "accent"),)]
 
 
@@ -205,6 +210,8 @@ def difference(staged: Staged) -> list[tuple[str, str]]:
         lines.append((f"+ {', '.join(staged.added)}", "ok"))
     if staged.removed:
         lines.append((f"- {', '.join(staged.removed)}", "warn"))
+    if staged.changed and not staged.base:
+        lines.append(("Until now any change pushes; then only a change of these fields does.", "warn"))
     if staged.changed and not staged.wanted:
         lines.append(("No field is chosen: then any change pushes, and uses async Apex.", "warn"))
     return lines

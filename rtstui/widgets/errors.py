@@ -83,10 +83,10 @@ class DeadLetters(Table):
 
     NEWEST_LAST = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "pick", "choose", id="dead.pick"),
-        Binding("a", "pick_all", "all", id="dead.pick_all"),
         Binding("R", "app.retry", "retry…", id="dead.retry"),
         Binding("D", "app.drop", "drop…", id="dead.drop"),
+        Binding("space", "pick", "choose", id="dead.pick"),
+        Binding("a", "pick_all", "all", id="dead.pick_all"),
     ]
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (Textual's word)

@@ -64,9 +64,9 @@ class Spells(DocumentTable[Missed, Spell]):
         """The columns' names, of `rtsd missed`; without spells, or room for one, there are none."""
         if not self.keys() or self.size.height == 1:
             return None
-        until = f" {'UNTIL':>11}" if width >= NARROW else ""
+        until = f" {'UNTIL':>14}" if width >= NARROW else ""
         objects = f"{fit('OBJECTS', 30)} " if width >= WIDE else ""
-        return ((f"{'SINCE':>11}{until} {'CHANGES':>8}  {'PUSHES':<8} {objects}WHY", "head"),)
+        return ((f"{'SINCE':>14}{until} {'CHANGES':>8}  {'PUSHES':<8} {objects}WHY", "head"),)
 
     def row(self, key: str, width: int) -> Row:
         """One spell."""
@@ -74,8 +74,8 @@ class Spells(DocumentTable[Missed, Spell]):
         mark, role = ("▲", "warn") if spell.missed else (" ", "dim")
         until = self._when(spell.until) if spell.until else STILL
         return (
-            (right(self._when(spell.since), 11), ""),
-            (f" {right(until, 11)}" if width >= NARROW else "", "" if spell.until else "bold"),
+            (right(self._when(spell.since), 14), ""),
+            (f" {right(until, 14)}" if width >= NARROW else "", "" if spell.until else "bold"),
             (f"{mark:>2}", role),
             (right(count(spell.changes), 7) + "  ", "bold" if spell.missed else ""),
             (fit(pushes(is_missed=spell.missed), 8) + " ", role),
@@ -85,7 +85,7 @@ class Spells(DocumentTable[Missed, Spell]):
 
     def _when(self, at: str) -> str:
         now = self.state.now()
-        return age(at, now) if self.ages else day_clock(at, now, zone=False)
+        return age(at, now) if self.ages else day_clock(at, now, zone=False, seconds=True)
 
 
 class Changes(Table):
@@ -124,11 +124,11 @@ class Changes(Table):
 def summary(spell: Spell, panel: Panel) -> list[str]:
     """Return a spell in words: when it was, what its changes are and how they were found, and why it was."""
     now = panel.state.now()
-    until = day_clock(spell.until, now) if spell.until else STILL
+    until = day_clock(spell.until, now, seconds=True) if spell.until else STILL
     found = ", ".join(f"{count(number)} by {source_sign(by).word}" for by, number in spell.sources.items())
     due = pushes(is_missed=spell.missed)
     return [
-        f"{day_clock(spell.since, now)} to {until} · pushes {due} · {_objects(spell)}",
+        f"{day_clock(spell.since, now, seconds=True)} to {until} · pushes {due} · {_objects(spell)}",
         f"Found {found or UNKNOWN}; all are in the mirror. Why no push: {spell.why}.",
     ]
 

@@ -50,7 +50,7 @@ class Objects(Table):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("A", "app.audit", "audit…", id="objects.audit"),
         Binding("F", "app.audit(True)", "full audit…", show=False, id="objects.full_audit"),
-        Binding("P", "app.pause", "pause…", id="objects.pause"),
+        Binding("P", "app.pause", "pause/resume…", id="objects.pause"),
         Binding("E", "app.conditions_of", "conditions…", show=False, id="objects.conditions"),
         Binding("s", "sort", "sort", show=False, id="objects.sort"),
     ]

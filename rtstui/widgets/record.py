@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-from textual.binding import Binding, BindingType
+from typing import Any
 
 from rtsd.control.protocol import History, MirrorRecord, Version, Why
 from rtsd.core.figures import age, clock, day_clock, zone_of
@@ -55,14 +53,10 @@ class Subject:
 class Values(Table):
     """The fields of the record, and each one's last change in the journal."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("e", "sparse", "hide empty", show=False, id="record.hide_empty"),
-    ]
-
     def __init__(self, subject: Subject, *, id: str) -> None:  # noqa: A002 (Textual's word)
         super().__init__(id=id)
         self.subject = subject
-        self._sparse = False
+        self._sparse = True
 
     def _record(self) -> MirrorRecord | None:
         document = self.subject.history(self)
@@ -70,9 +64,11 @@ class Values(Table):
 
     def values(self) -> dict[str, Any]:
         """The mirror's values by field; of a deleted record the last ones."""
+        return {name: value for name, value in self._all().items() if value is not None or not self._sparse}
+
+    def _all(self) -> dict[str, Any]:
         record = self._record()
-        found = record.values or {} if record else {}
-        return {name: value for name, value in found.items() if value is not None or not self._sparse}
+        return record.values or {} if record else {}
 
     def keys(self) -> Sequence[str]:
         """The fields."""
@@ -84,7 +80,7 @@ class Values(Table):
         if document is None:
             return (
                 "Enter on an event, an error or a dead letter shows its record here; "
-                "i types an object and an id."
+                "i types an id or a name; ctrl+f finds a record from every view."
             )
         if document.value is None:
             return documents.stand_in(document, self.state)
@@ -103,6 +99,8 @@ class Values(Table):
         else:
             said = f"in the mirror, by {record.source} {seen}"
         fields = self.part(self.keys()) + plural(len(self.keys()), "field")
+        if empty := len(self._all()) - len(self.keys()):
+            fields += f" · {empty} empty, e shows them"
         return name, f"{documents.as_of(self.subject.history(self), self.state)}{fields} · {said}"
 
     def header(self, width: int) -> Row | None:
@@ -144,9 +142,20 @@ class Values(Table):
         return ()
 
     def full(self, key: str) -> list[Row]:
-        """A value in full."""
+        """A value in full, and its past, the newest first."""
         value = text_of(self.values().get(key), mask=self.masking and key != "Id")
-        return [((value, ""),)]
+        document = self.subject.history(self)
+        versions = document.value.versions if document is not None and document.value is not None else []
+        past: list[Row] = [
+            (
+                (f"{day_clock(version.at, self.state.now(), seconds=True)} ", "dim"),
+                (f"{source_sign(version.source).word:<6} ", source_sign(version.source).role),
+                (change_text(key, version.changed[key], mask=self.masking), ""),
+            )
+            for version in reversed(versions)
+            if key in version.changed
+        ]
+        return [((value, ""),), *([(), (("CHANGES", "head"),), *past] if past else [])]
 
     def action_sparse(self) -> None:
         """Hide the fields without a value, or show them."""
@@ -197,7 +206,7 @@ class Versions(Table):
         version = self.versions()[key]
         sign = source_sign(version.source)
         return (
-            (f"{day_clock(version.at, self.state.now(), zone=False):>11} ", "dim"),
+            (f"{day_clock(version.at, self.state.now(), zone=False, seconds=True):>14} ", "dim"),
             (sign.word.ljust(6) + " ", sign.role),
             (fit(version.op or "", 8) + " ", "bold" if version.op == "delete" else ""),
             (" · ".join(self._changes(version, whole=self.with_system_fields))[:LONGEST], ""),

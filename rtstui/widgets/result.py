@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeGuard
 from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import QueryResult
+from rtsd.core.figures import clock
 from rtsd.core.ids import full_id, is_id
 from rtsd.core.plural import plural
 from rtstui import documents
@@ -70,7 +71,7 @@ class ResultTable(Table):
         document = self.document()
         if document is None:
             return (
-                "Type a SELECT with i, such as: SELECT Name, Email FROM Contact LIMIT 100. "
+                "Type a SELECT above, such as: SELECT Name, Email FROM Contact LIMIT 100. "
                 "It reads the mirror, costs no API call, and can change nothing."
             )
         if self._refusal:
@@ -97,7 +98,8 @@ class ResultTable(Table):
             return said or "Result", ""
         more = ", and more that are not shown" if found.truncated else ""
         failed = f"✖ {document.problem} · " if document.problem else ""
-        rows = f"{self.part(self.keys())}{plural(len(found.rows), 'row')}"
+        at = f" · read {clock(document.at.isoformat())}" if document.at else ""
+        rows = f"{self.part(self.keys())}{plural(len(found.rows), 'row')}{at}"
         return said, f"{failed}{documents.as_of(document, self.state)}{rows}{more}"
 
     def header(self, width: int) -> Row | None:  # noqa: ARG002

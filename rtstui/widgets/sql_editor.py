@@ -71,7 +71,8 @@ class SqlEditor(TextArea):
 
     def _say_keys(self) -> None:
         enter = "enter runs · ctrl+n new line" if self.is_whole else "; and enter, or ctrl+r, runs"
-        self.border_subtitle = Content(f"{enter} · tab completes · ↑ ↓ history · esc to the rows")
+        leads = "to the rows" if self.text.strip() else "leaves"
+        self.border_subtitle = Content(f"{enter} · tab completes · ↑ ↓ history · esc {leads}")
 
     async def _on_key(self, event: events.Key) -> None:
         """Run a whole statement on enter, instead of a new line; any key but tab ends a completion."""

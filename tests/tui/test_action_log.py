@@ -31,7 +31,7 @@ def logged(app: RtsTui, daemon: FakeDaemon, **entry: Any) -> None:
 async def test_the_log_opens_over_any_view_and_closes(socket: Path) -> None:
     """Time, who and by what, what, cost and end; Enter has the whole reason, Esc leads back."""
     async with watching(socket, size=(160, 40)) as (app, pilot, _):
-        for view in ("1", "5", "0"):
+        for view in ("1", "5", "9"):
             await pressed(pilot, view)
             await opened(app, pilot, "paused Contact")
             rows = text(app).splitlines()

@@ -268,7 +268,7 @@ async def test_coming_and_going_leaves_nothing_behind(socket: Path) -> None:
     daemon = FakeDaemon(socket, live(), events(1, 400))
     async with daemon, running(socket) as (app, pilot):
         await until(lambda: app.state.live and daemon.following, pilot)
-        await pressed(pilot, *"56789031")
+        await pressed(pilot, *"567890", "escape", *"31")
         before = left_open(app)
         for _ in range(4):
             await daemon.stop()

@@ -9,6 +9,7 @@ from textual.pilot import Pilot
 from rtsd.control.protocol import DeadLetter, ErrorEntry, Event
 from rtstui.app import RtsTui
 from rtstui.screens.dialogs import Confirm, Reader
+from rtstui.screens.find import Find
 from rtstui.screens.record import RecordView
 from rtstui.screens.view import record_of
 from rtstui.widgets.record import Values
@@ -30,6 +31,7 @@ async def test_an_id_alone_is_looked_for_in_every_object(socket: Path) -> None:
     """The operator need not know whose id it is; the values, the past and the reasons are all there."""
     async with watching(socket, size=(200, 50)) as (app, pilot, daemon):
         await typed(app, pilot, CONTACT)
+        await pressed(pilot, "e")
         for said in ("Head of Logistics", "null", "ana@old.example → ana@acme.example", "1 push stale"):
             await until(lambda said=said: said in text(app))
         assert f"{PATH}/why?org=0" in daemon.asked
@@ -37,10 +39,12 @@ async def test_an_id_alone_is_looked_for_in_every_object(socket: Path) -> None:
 
 
 async def test_what_is_no_id_is_not_asked_for(socket: Path) -> None:
-    """A slip of the fingers is told, and the line stays open."""
+    """What may be a name is searched for; nothing at all is told, and the line stays open."""
     async with watching(socket) as (app, pilot, daemon):
-        await pressed(pilot, "8", "slash", *"003", "enter")
-        await until(lambda: any("15 or 18" in note for note in notices(app)), pilot)
+        await pressed(pilot, "8", "slash", "enter")
+        await until(lambda: any("Type an id, or a name" in note for note in notices(app)), pilot)
+        await pressed(pilot, *"003", "enter")
+        await until(lambda: isinstance(app.screen, Find), pilot)
         assert not [path for path in daemon.asked if "/records/" in path]
 
 
@@ -88,7 +92,7 @@ async def test_enter_shows_all_of_a_value(socket: Path) -> None:
     """What does not fit in the line can be read in full."""
     async with watching(socket) as (app, pilot, _):
         await typed(app, pilot, f"Contact {CONTACT}")
-        await pressed(pilot, *["down"] * list(VALUES).index("Description"), "enter")
+        await pressed(pilot, "e", *["down"] * list(VALUES).index("Description"), "enter")
         await until(lambda: isinstance(app.screen, Reader), pilot)
         await until(lambda: "Fridays" in text(app))
         await pressed(pilot, "escape")

@@ -42,7 +42,7 @@ def ran(app: RtsTui) -> str:
 async def test_enter_runs_one_line_and_what_ends_with_a_semicolon(socket: Path) -> None:
     """As psql and pgcli do; the border says what enter does now, and the keys are the rows' then."""
     async with watching(socket) as (app, pilot, _):
-        await pressed(pilot, "0", "i", *typed("SELECT 1"))
+        await pressed(pilot, "0", *typed("SELECT 1"))
         await until(lambda: "enter runs" in text(app), pilot)
         await pressed(pilot, "enter")
         await until(lambda: ran(app) == "SELECT 1" and "Person 3" in text(app), pilot)
@@ -59,7 +59,7 @@ async def test_enter_runs_one_line_and_what_ends_with_a_semicolon(socket: Path) 
 async def test_any_statement_runs_by_a_key(socket: Path, key: str) -> None:
     """Also without a semicolon at its end."""
     async with watching(socket) as (app, pilot, _):
-        await pressed(pilot, "0", "i", *typed("SELECT"), "ctrl+n", *typed("1"), key)
+        await pressed(pilot, "0", *typed("SELECT"), "ctrl+n", *typed("1"), key)
         await until(lambda: ran(app) == "SELECT\n1", pilot)
 
 
@@ -68,7 +68,7 @@ async def test_a_refusal_is_told_in_the_words_of_the_daemon(socket: Path) -> Non
     async with watching(socket) as (app, pilot, daemon):
         del daemon.papers["POST /v1/query"]
         daemon.refuse = (400, "UsageError", "no such column: Emial")
-        await pressed(pilot, "0", "i", *typed("SELECT Emial"), "enter")
+        await pressed(pilot, "0", *typed("SELECT Emial"), "enter")
         await until(lambda: "✖ no such column: Emial" in text(app), pilot)
         assert editor(app).text == "SELECT Emial"
 
@@ -76,7 +76,7 @@ async def test_a_refusal_is_told_in_the_words_of_the_daemon(socket: Path) -> Non
 async def test_keys_are_free_in_a_view_that_was_left(socket: Path) -> None:
     """Whoever comes back by a digit can go on by a digit; the statement is still there."""
     async with watching(socket) as (app, pilot, _):
-        await pressed(pilot, "0", "i", *typed("SELECT"))
+        await pressed(pilot, "0", *typed("SELECT"))
         app.action_view("1")
         await until(lambda: app.current_mode == "1", pilot)
         await pressed(pilot, "0")
@@ -89,7 +89,7 @@ async def test_keys_are_free_in_a_view_that_was_left(socket: Path) -> None:
 async def test_a_pasted_text_cannot_steer_the_terminal(socket: Path) -> None:
     """Several lines are taken as they are, signs that steer are shown as pictures."""
     async with watching(socket) as (app, pilot, _):
-        await pressed(pilot, "0", "i")
+        await pressed(pilot, "0")
         editor(app).show("SELECT '\x1b[2J'\r\nFROM\tContact")
         await until(lambda: "SELECT '␛[2J'" in text(app), pilot)
         assert editor(app).text == "SELECT '␛[2J'\nFROM    Contact"
@@ -101,12 +101,12 @@ async def test_a_pasted_text_cannot_steer_the_terminal(socket: Path) -> None:
 async def test_what_was_run_comes_back_also_after_a_restart(socket: Path) -> None:
     """Up at the first line, down at the last; what was being typed is at the end. Only its owner reads it."""
     async with watching(socket) as (app, pilot, _):
-        await pressed(pilot, "0", "i", *typed("SELECT 1"), "enter", "i", "ctrl+n", *typed("x;"), "enter")
+        await pressed(pilot, "0", *typed("SELECT 1"), "enter", "i", "ctrl+n", *typed("x;"), "enter")
         await until(lambda: ran(app) == "SELECT 1\nx", pilot)
     file = sql_history.path()
     assert file.stat().st_mode & 0o777 == 0o600
     async with watching(socket) as (app, pilot, _):
-        await pressed(pilot, "0", "i", *typed("new"), "up")
+        await pressed(pilot, "0", *typed("new"), "up")
         await until(lambda: editor(app).text == "SELECT 1\nx;", pilot)
         await pressed(pilot, "up")
         assert editor(app).text == "SELECT 1\nx;"  # the cursor has gone up a line
@@ -120,7 +120,7 @@ async def test_a_history_that_cannot_be_written_is_no_failure(socket: Path) -> N
     """The statement runs, and the reason is told."""
     sql_history.path().parent.write_text("no directory")
     async with watching(socket) as (app, pilot, _):
-        await pressed(pilot, "0", "i", *typed("SELECT 1"), "enter")
+        await pressed(pilot, "0", *typed("SELECT 1"), "enter")
         await until(lambda: any("history cannot be written" in note for note in notices(app)), pilot)
         await until(lambda: "Person 3" in text(app), pilot)
 
@@ -149,7 +149,7 @@ def test_the_history_is_bounded_and_has_no_statement_twice(tmp_path: Path) -> No
 async def test_tab_completes_and_never_leaves(socket: Path) -> None:
     """Again and again steps through the names, which are in sight; without one it says so."""
     async with watching(socket) as (app, pilot, daemon):
-        await pressed(pilot, "0", "i")
+        await pressed(pilot, "0")
         await until(lambda: "/v1/schema" in daemon.asked, pilot)
         await pressed(pilot, *typed("SELECT Em FROM Con"), "tab")
         await until(lambda: editor(app).text.endswith("FROM Contact"), pilot)
@@ -200,7 +200,7 @@ def test_a_table_in_a_schema_is_completed_with_it() -> None:
 async def test_enter_on_a_row_with_an_id_opens_its_record(socket: Path) -> None:
     """And d shows the row in full."""
     async with watching(socket) as (app, pilot, _):
-        await pressed(pilot, "0", "i", *typed("SELECT 1"), "enter")
+        await pressed(pilot, "0", *typed("SELECT 1"), "enter")
         await until(lambda: "Person 3" in text(app), pilot)
         await pressed(pilot, "down", "d")
         await until(lambda: isinstance(app.screen, Reader) and "Person 1" in text(app), pilot)
@@ -225,7 +225,7 @@ async def test_a_row_is_of_the_record_that_it_names(
     """Its column Id, else a value whose checksum proves that it is an id; any other row is shown in full."""
     async with watching(socket) as (app, pilot, daemon):
         daemon.papers["POST /v1/query"] = {"columns": columns, "rows": [row], "truncated": False}
-        await pressed(pilot, "0", "i", *typed("SELECT 1"), "enter")
+        await pressed(pilot, "0", *typed("SELECT 1"), "enter")
         await until(lambda: "1 row" in text(app), pilot)
         await pressed(pilot, "enter")
         if record is None:

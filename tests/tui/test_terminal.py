@@ -72,14 +72,13 @@ def hostile(count: int) -> list[str]:
 
 
 VISITS = (
-    (b"8", b"types an object"),
-    (b"/", b"and id, such as"),
+    (b"8", b"types an id"),
+    (b"/", b"and id, or a name"),
     (b"003Dn00000Aq1Zx\r", b"Q1500Q"),
     (b"6", b"Q1501Q"),
     (b"7", b"Q1502Q"),
     (b"9", b"Q1503Q"),
     (b"0", b"Type a SELECT"),
-    (b"/", b"ELECT "),
     (b"x\r", b"Q1504Q"),
 )
 """Keys that open a view, and what is to be seen in it then."""

@@ -128,7 +128,7 @@ async def test_sql_is_asked_shown_and_saved(
     """A SELECT's rows, one of them in full, and all of them as CSV that only its owner may read."""
     monkeypatch.chdir(tmp_path)
     async with watching(socket) as (app, pilot, _):
-        await pressed(pilot, "0", "slash", *"SELECT", "enter")
+        await pressed(pilot, "0", *"SELECT", "enter")
         await until(lambda: "Person 3" in text(app) and "more that are not shown" in text(app), pilot)
         await pressed(pilot, "down", "d")
         await until(lambda: isinstance(app.screen, Reader) and "Person 1" in text(app), pilot)
@@ -162,7 +162,7 @@ async def test_a_refusal_stays_in_its_panel(socket: Path) -> None:
     async with watching(socket) as (app, pilot, daemon):
         del daemon.papers["POST /v1/query"]
         daemon.refuse = (400, "UsageError", "no such column: [/] \x1b[2J")
-        await pressed(pilot, "0", "slash", *"S", "enter")
+        await pressed(pilot, "0", *"S", "enter")
         await until(lambda: "no such column: [/] ␛[2J" in text(app))
 
 
