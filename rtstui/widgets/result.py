@@ -99,8 +99,8 @@ class ResultTable(Table):
         more = ", and more that are not shown" if found.truncated else ""
         failed = f"✖ {document.problem} · " if document.problem else ""
         at = f" · read {clock(document.at.isoformat())}" if document.at else ""
-        rows = f"{self.part(self.keys())}{plural(len(found.rows), 'row')}{at}"
-        return said, f"{failed}{documents.as_of(document, self.state)}{rows}{more}"
+        rows = f"{self.part(self.keys())}{plural(len(found.rows), 'row')}"
+        return said, f"{failed}{documents.as_of(document, self.state)}{rows}{more}{at}"
 
     def header(self, width: int) -> Row | None:  # noqa: ARG002
         """The columns' names."""

@@ -33,7 +33,7 @@ class SqlEditor(TextArea):
         Binding("ctrl+down", "newer", "newer statement", show=False, id="sql.newer"),
         Binding("tab", "complete(1)", "complete", show=False, id="sql.complete"),
         Binding("shift+tab", "complete(-1)", "complete backwards", show=False, id="sql.complete_back"),
-        Binding("escape", "leave", "to the rows", id="sql.leave", key_display="esc"),
+        Binding("escape", "leave", "leave the editor", id="sql.leave", key_display="esc"),
     ]
 
     class Submitted(Message):

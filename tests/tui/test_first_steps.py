@@ -64,7 +64,7 @@ async def test_sql_takes_what_is_typed_and_escape_frees_the_keys(socket: Path) -
         await pressed(pilot, "escape", "5")
         await until(lambda: app.current_mode == "5", pilot)
         await pressed(pilot, "0", "i", "enter")
-        await until(lambda: "rows · read 12:34:56 UTC" in text(app), pilot)
+        await until(lambda: " · read 12:34:56 UTC" in text(app), pilot)
 
 
 async def test_errors_begins_where_there_are_rows(socket: Path) -> None:
@@ -175,8 +175,7 @@ async def test_a_record_shows_what_it_has_and_a_field_its_past(socket: Path) -> 
         await until(lambda: "empty, e shows them" not in text(app), pilot)
         await pressed(pilot, "e", "shift+tab")
         values = app.screen.query_one(Values)
-        changed = next(key for key in values.keys() if values._changed(key))  # noqa: SIM118, SLF001
-        values.choose(changed)
+        values.choose("Email")
         await pressed(pilot, "enter")
         await until(lambda: isinstance(app.screen, Reader) and "CHANGES" in text(app), pilot)
 

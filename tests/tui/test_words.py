@@ -76,7 +76,7 @@ async def test_a_dimmed_key_says_why(socket: Path, keys: str) -> None:
     [
         ("8 R", "No record is shown"),
         ("8 o", "No record is shown"),
-        ("0 R", "Nothing was run yet"),
+        ("0 x escape R", "Nothing was run yet"),
         ("2 n", "nothing to find yet"),
         ("2 o", "Choose an entry"),
     ],
