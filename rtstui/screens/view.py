@@ -101,7 +101,7 @@ class View(Screen[None]):
 
     def _settle(self) -> None:
         """Exempt the view's widgets from the garbage collector once they are there."""
-        if self._settled or self.app.screen is not self or self.app.is_headless:
+        if self._settled or self.app.is_headless or not self.is_active:
             return
         self._settled = True
         collector.settle()
