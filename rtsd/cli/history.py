@@ -27,7 +27,7 @@ LONGEST = 60
 )
 @click.argument("name", metavar="OBJECT")
 @click.argument("record", metavar="ID")
-@click.option("--at", metavar="TIME", help="Only the record as it was then, ISO 8601.")
+@options.at("Only the record as it was then")
 @options.socket
 @options.as_json
 def history(*, name: str, record: str, at: str | None, socket: Path | None, as_json: bool) -> None:
@@ -65,6 +65,8 @@ def _past(record: PastRecord) -> Iterator[str]:
         return
     yield f"{record.object} {record.id} at {record.at}{source}:"
     yield values_table(record.values)
+    if record.unknown:
+        yield f"Not known then: {', '.join(record.unknown)}."
 
 
 def _versions(found: History) -> Iterator[str]:

@@ -58,6 +58,13 @@ def since(*, required: bool) -> Decorator:
     )
 
 
+def at(what: str) -> Decorator:
+    """The option --at: a moment or an age, passed on as a moment (ISO); `what` is there as it was then."""
+    return click.option(
+        "--at", callback=_moment, metavar="TIME", help=f"{what}: a moment (ISO 8601), or an age such as 24h."
+    )
+
+
 def _moment(_context: click.Context, _option: click.Parameter, text: str | None) -> str | None:
     if text is None:
         return None

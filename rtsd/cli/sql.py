@@ -54,6 +54,7 @@ _RENDER: Mapping[str, Callable[[QueryResult], str]] = {"table": _table, "csv": _
         "rtsd sql \"SELECT Id, Email FROM Contact WHERE Email LIKE '%@acme.com'\"",
         'rtsd sql --format csv "SELECT * FROM Lead" > leads.csv',
         "rtsd sql - < report.sql",
+        'rtsd sql --at 24h "SELECT StageName, SUM(Amount) FROM Opportunity GROUP BY StageName"',
     )
 )
 @click.argument("query")
@@ -65,16 +66,20 @@ _RENDER: Mapping[str, Callable[[QueryResult], str]] = {"table": _table, "csv": _
     show_default=True,
     help="json prints columns, rows, and whether the result was truncated; --json is the same.",
 )
+@options.at("The objects as they were then")
 @options.socket
 @options.as_json
-def sql(*, query: str, form: str, socket: Path | None, as_json: bool) -> int:
+def sql(*, query: str, form: str, at: str | None, socket: Path | None, as_json: bool) -> int:
     """Run a read-only query on the mirror; no API call is made.
 
     QUERY is one SELECT; `-` reads it from stdin. Bounded: at most 5 s, 16 MiB and 10,000 rows. A longer
     result is cut and exits with 1: ask for less, or read the mirror itself.
+
+    With --at, each object that QUERY names has the rows that it had at that moment, as far back as the
+    journal is kept ([store] journal_keep). rtsd's own tables are as they are now.
     """
     asked = sys.stdin.read() if query == "-" else query
-    found = ask(socket, lambda client: client.query(asked))
+    found = ask(socket, lambda client: client.query(asked, at))
     render = _RENDER["json" if as_json else form]
     click.echo(render(found), nl=render is not _csv)
     if found.truncated:

@@ -175,6 +175,7 @@ class LayoutPlaces(Table):
 
     heroku_connect: OptionalSchema = ""
     fivetran: OptionalSchema = ""
+    history: OptionalSchema = ""
 
     def used(self) -> dict[Layout, str]:
         """Return the schemas of the layouts that are used."""

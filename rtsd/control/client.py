@@ -118,9 +118,9 @@ class ControlClient(SocketConnection):
         """API calls by hour, and the use of each limit, over the last 7 days."""
         return await self._get("/v1/quota/history", protocol.QuotaHistory)
 
-    async def query(self, sql: str) -> protocol.QueryResult:
-        """Run a read-only SELECT on the mirror."""
-        return await self._send("POST", "/v1/query", protocol.QueryResult, protocol.QueryBody(sql))
+    async def query(self, sql: str, at: str | None = None) -> protocol.QueryResult:
+        """Run a read-only SELECT on the mirror, or on what its objects were at a moment (ISO)."""
+        return await self._send("POST", "/v1/query", protocol.QueryResult, protocol.QueryBody(sql, at))
 
     async def get(self, path: str) -> bytes:
         """Return the document at `path` as it was sent."""

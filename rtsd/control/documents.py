@@ -9,8 +9,12 @@ import msgspec
 from aiohttp import web
 
 from rtsd.core.ids import checked_id
+<<<<<<< HEAD
 from rtsd.core.instant import Millis, from_iso
 from rtsd.core.spelling import did_you_mean
+=======
+from rtsd.core.instant import Millis, from_iso, to_iso
+>>>>>>> df4b229 (Show every version of every record, and the mirror at a moment)
 from rtsd.errors import NotFound, UsageError
 from rtsd.store.journal import MOST
 from rtsd.sync.catalog import Catalog
@@ -82,3 +86,11 @@ def moment(text: str, name: str) -> Millis:
         return from_iso(text)
     except ValueError as error:
         raise UsageError(f"{name}: {error}", "give a moment such as 2026-03-01T10:00:00Z") from error
+
+
+def past_moment(text: str, now: Millis) -> str:
+    """Return a moment that an operator wrote for `at`, as ISO. Raises UsageError, also for one to come."""
+    found = moment(text, "at")
+    if found > now:
+        raise UsageError(f"{text} is in the future", "name a moment that has passed")
+    return to_iso(found)

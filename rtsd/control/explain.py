@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +12,11 @@ from rtsd.control.wire import event
 from rtsd.core.image import as_dict
 from rtsd.core.instant import to_iso
 from rtsd.core.privacy import convert
-from rtsd.core.trace import values_before
+from rtsd.core.trace import Present, Step, moments, values_before, versions
 from rtsd.errors import NotFound
 from rtsd.salesforce import soql
 from rtsd.salesforce.client import Client
-from rtsd.store import dead_letters, fetches, journal, mirror
+from rtsd.store import dead_letters, fetches, journal, mirror, past
 from rtsd.store.database import Database
 from rtsd.store.journal import Entry
 from rtsd.sync.mirrored_object import MirroredObject
@@ -29,20 +28,18 @@ Values = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
-    """A version, and the values after it; None after a deletion."""
-
-    version: protocol.Version
-    values: Values | None
-
-
-@dataclass(frozen=True, slots=True)
 class _Past:
-    """A record now, its steps to that, oldest first, and its values before them all."""
+    """A record now, and its applied changes, oldest first."""
 
     now: protocol.MirrorRecord | None
-    steps: list[_Step]
-    first: Values
+    entries: list[tuple[Entry, Values | None]]
+
+    def steps(self) -> list[Step]:
+        """Return the changes as they are traced back."""
+        return [
+            Step(entry.at, entry.note.op, entry.note.source, before, _master(entry))
+            for entry, before in self.entries
+        ]
 
 
 class Explainer:
@@ -61,23 +58,35 @@ class Explainer:
 
     async def history(self, mirrored: MirroredObject, record_id: str) -> protocol.History:
         """Return a record's versions, each with its source. Raises NotFound if it was never seen."""
-        past = await self._past(mirrored, record_id)
-        versions = [step.version for step in past.steps]
-        return protocol.History(object=mirrored.name, id=record_id, now=past.now, versions=versions)
+        found = await self._past(mirrored, record_id)
+        values: Values = dict(found.now.values or {}) if found.now is not None else {}
+        changes = []
+        for entry, before in reversed(found.entries):
+            changes.append(_change(entry, before, values))
+            values = dict(values_before(entry.note.op, before, values) or {})
+        return protocol.History(object=mirrored.name, id=record_id, now=found.now, versions=changes[::-1])
 
     async def record_at(self, mirrored: MirroredObject, record_id: str, at: str) -> protocol.PastRecord:
         """Return a record as it was at a moment. Raises NotFound if it was never seen."""
-        past = await self._past(mirrored, record_id)
+        found = await self._past(mirrored, record_id)
+        steps, now = found.steps(), found.now or protocol.MirrorRecord(state="deleted")
+        present = Present(now.values, _cursor(mirrored), now.source, now.seen_at, now.deleted_at, now.master)
+        known_since = await past.known_since(self._database, mirrored.name)
         shown = protocol.PastRecord(object=mirrored.name, id=record_id, at=at)
-        earlier = [step for step in past.steps if step.version.at <= at]
+        for version in versions(steps, present, known_since):
+            if (
+                version.begin is not None
+                and version.begin <= at
+                and (version.end is None or at < version.end)
+            ):
+                shown.values, shown.source = dict(version.values), version.source
+                shown.unknown = [name for name in mirrored.described.columns if name not in version.values]
+                return shown
+        earlier = [step for step, since in zip(steps, moments(steps), strict=True) if since <= at]
         if earlier:
-            last = earlier[-1]
-            shown.values, shown.deleted = last.values, last.version.op == "delete"
-            shown.source = last.version.source
-        elif past.first and not _was_created(past.steps) and at >= _stamp(mirrored, past.first):
-            # Values that were loaded hold since their stamp; nothing tells the ones before it.
-            shown.values = past.first
-            shown.source = "audit" if past.steps or past.now is None else past.now.source
+            shown.deleted, shown.source = earlier[-1].op == "delete", earlier[-1].source
+        elif not steps and now.deleted_at is not None:
+            shown.deleted = now.deleted_at <= at
         return shown
 
     async def why(self, mirrored: MirroredObject, record_id: str, *, ask_org: bool = True) -> protocol.Why:
@@ -122,12 +131,7 @@ class Explainer:
                 f"the mirror has never seen {mirrored.name} {record_id}",
                 f"`rtsd repair {mirrored.name} {record_id}` fetches it from Salesforce",
             )
-        values = dict(now.values or {}) if now is not None else {}
-        steps = []
-        for entry, before in reversed(entries):
-            steps.append(_step(entry, before, values))
-            values = dict(values_before(entry.note.op, before, values) or {})
-        return _Past(now, steps[::-1], values)
+        return _Past(now, entries)
 
     async def _in_org(self, mirrored: MirroredObject, record_id: str) -> protocol.OrgRecord:
         schema = mirrored.described.schema
@@ -139,31 +143,27 @@ class Explainer:
         return protocol.OrgRecord(visible=False)
 
 
-def _step(entry: Entry, before: Values | None, after: Values) -> _Step:
-    note = entry.note
-    deleted = note.op == "delete"
-    replaced = {} if deleted else before or {}
-    version = protocol.Version(
+def _change(entry: Entry, before: Values | None, after: Values) -> protocol.Version:
+    """Return a change with the values that it replaced and brought; none of a deletion."""
+    replaced = {} if entry.note.op == "delete" else before or {}
+    return protocol.Version(
         seq=entry.seq,
         at=entry.at,
-        op=note.op,
-        source=note.source,
+        op=entry.note.op,
+        source=entry.note.source,
         changed={
             name: protocol.FieldChange(before=old, after=after.get(name)) for name, old in replaced.items()
         },
-        master=(note.detail or {}).get("master"),
+        master=_master(entry),
     )
-    return _Step(version, None if deleted else dict(after))
 
 
-def _was_created(steps: Sequence[_Step]) -> bool:
-    """Return True if the record did not exist before its first step."""
-    return bool(steps) and steps[0].version.op == "create"
+def _master(entry: Entry) -> str | None:
+    return (entry.note.detail or {}).get("master")
 
 
-def _stamp(mirrored: MirroredObject, values: Values) -> str:
-    cursor = mirrored.table.schema.cursor if mirrored.table else None
-    return str(values.get(cursor) or "") if cursor else ""
+def _cursor(mirrored: MirroredObject) -> str | None:
+    return mirrored.table.schema.cursor if mirrored.table else None
 
 
 def _are_equal(record: protocol.MirrorRecord | None, org: protocol.OrgRecord) -> bool:

@@ -4,6 +4,7 @@
   (https://devcenter.heroku.com/articles/heroku-connect-database-tables, System Columns).
 - `fivetran`: names in snake case, as the sources of the package `dbt_salesforce` have them
   (https://github.com/fivetran/dbt_salesforce, models/salesforce/staging/src_salesforce.yml).
+- `history`: every version of every record, with its time: slowly changing dimensions of type 2.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class Layout(StrEnum):
 
     HEROKU_CONNECT = "heroku_connect"
     FIVETRAN = "fivetran"
+    HISTORY = "history"
 
 
 NUMBER = "=number"
@@ -33,6 +35,19 @@ SYNCED = "=synced"
 """The word by which Heroku Connect says that the row came from Salesforce."""
 NOTHING = "=nothing"
 
+FACTS = (
+    "valid_from",
+    "valid_to",
+    "version_source",
+    "version_op",
+    "ended_by",
+    "merged_into",
+    "version_unknown",
+)
+"""What a version has beside its fields. No field is named so: the names of custom ones end in `__c`."""
+MOMENTS = FACTS[:2]
+"""Those of them that are moments; the others are texts."""
+
 _BOUNDARY = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])|_+")
 
 
@@ -43,7 +58,7 @@ def snake(name: str) -> str:
 
 def view_name(layout: Layout, object_name: str, taken: Collection[str] = ()) -> str:
     """Return the name of an object's view; `taken` are those of other objects."""
-    name = object_name.lower() if layout is Layout.HEROKU_CONNECT else snake(object_name)
+    name = snake(object_name) if layout is Layout.FIVETRAN else object_name.lower()
     return _apart(name, object_name, taken)
 
 
@@ -52,6 +67,9 @@ def view_columns(layout: Layout, schema: ObjectSchema, known: Mapping[str, str])
 
     `known` are those that the view has: they stay, also if their field was removed, and new ones come last.
     """
+    if layout is Layout.HISTORY:
+        fields = {field.name: field.name.lower() for field in schema.fields}
+        return {**known, "Id": "id", **{fact: f"={fact}" for fact in FACTS}, **fields}
     lower = [field.name.lower() for field in schema.fields]
     if layout is Layout.HEROKU_CONNECT:
         columns = {"id": NUMBER, "sfid": "id", **{name: name for name in lower if name != "id"}}

@@ -101,6 +101,11 @@ class Field:
     """
     filterable: bool = True
 
+    @property
+    def is_id(self) -> bool:
+        """Whether its values are ids of records."""
+        return self.name == "Id" or self.type == "reference"
+
 
 @dataclass(frozen=True)
 class ObjectSchema:

@@ -125,7 +125,7 @@ def _reading_routes(base: Base) -> tuple[EventValues, QueryRoute, CatalogRoutes,
     answers = base.engine.answers()
     return (
         EventValues(base.catalog, base.database),
-        QueryRoute(answers),
+        QueryRoute(answers, base.database, base.machine.wall),
         CatalogRoutes(base.catalog, base.database, answers),
         AssistantRoute(base.work),
     )

@@ -113,7 +113,7 @@ async def _open(parts: _Parts) -> Sequence[Service]:
         front.status,
         EventStream(feed, database, RecentStatus(front.status.get), lambda name: _mirrored(front, name)),
         NodesRoute(lease),
-        QueryRoute(parts.engine.answers()),
+        QueryRoute(parts.engine.answers(), database, parts.machine.wall),
         ReloadRoute(reloader.reload, _log),
         OpenApiRoute(),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from rtsd.errors import UsageError
+from rtsd.store.past_query import Relations
 
 TIME_LIMIT_S = 5.0
 """A longer query would keep SQLite's WAL from being checkpointed, and PostgreSQL from removing old rows."""
@@ -18,9 +19,10 @@ AT_ONCE = 2
 class Answers(Protocol):
     """Runs the queries of operators."""
 
-    async def run(self, sql: str) -> bytes:
+    async def run(self, sql: str, relations: Relations | None = None) -> bytes:
         """Run a single SELECT; return its `columns`, `rows` and `truncated` as JSON.
 
+        `relations` stand for objects that it names.
         Raises UsageError for other statements, for the engine's errors, and for a query over a limit.
         """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from rtsd.core.schema import Kind
+from rtsd.core.schema import Field, Kind
 
 if TYPE_CHECKING:
     from rtsd.store.view import Views
@@ -18,11 +18,23 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def text(value: str) -> str:
+    """Return a text quoted for SQL."""
+    return "'" + value.replace("'", "''") + "'"
+
+
 class Dialect(Protocol):
     """The spelling of one engine."""
 
     def table(self, object_name: str) -> str:
         """The table of a mirrored object, quoted."""
+
+    @property
+    def place(self) -> str:
+        """The schema of the tables."""
+
+    def qualified(self, object_name: str) -> str:
+        """The same, by a name that no temporary view and no name in a query hides."""
 
     def name(self, field: str) -> str:
         """The name of a mirrored field's column."""
@@ -92,6 +104,30 @@ class Dialect(Protocol):
 
         Skips from day to day along the stamp's index: a GROUP BY on an expression would sort every row.
         """
+
+    def document(self, text: str, name: str) -> tuple[str, str]:
+        """A JSON text that many values are read from: what follows its table after FROM, and the document.
+
+        `name` is what the document is called there.
+        """
+
+    def has_value(self, document: str, field: str) -> str:
+        """Whether a JSON document has a field."""
+
+    def value_in(self, field: Field, document: str) -> str:
+        """A field's value in a JSON document of mirror values, in the type of its column."""
+
+    def text_in(self, document: str, key: str) -> str:
+        """A text in a JSON document; NULL where it is not there."""
+
+    def keys_since(self, document: str, moment: str) -> str:
+        """The JSON list of a document's keys, but for the empty one, whose moment is not before another."""
+
+    def moment(self, text: str) -> str:
+        """An ISO text in the type of a column of moments."""
+
+    def moment_of(self, millis: str) -> str:
+        """Milliseconds since 1970 in the type of a column of moments."""
 
     def columns_of(self, object_name: str) -> tuple[str, tuple[str, ...]]:
         """The query for the columns of an object's table, as (name, declared type), and its parameters."""

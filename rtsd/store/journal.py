@@ -121,6 +121,13 @@ async def oldest_seq(database: Database) -> int:
     return int(first)
 
 
+async def begin(database: Queries) -> str | None:
+    """The moment of the oldest entry that retention has left (ISO); None if there is none."""
+    for (at,) in await database.fetch("SELECT at FROM _rts_journal ORDER BY seq LIMIT 1"):
+        return str(at)
+    return None
+
+
 async def changes(
     database: Database, seq: int, upto: int, limit: int, object_name: str | None = None
 ) -> list[tuple[Entry, Any]]:

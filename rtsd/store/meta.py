@@ -7,7 +7,7 @@ from rtsd.store.database import Queries, Tx
 PUT = "INSERT INTO _rts_meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value=excluded.value"
 
 
-async def get(database: Queries, key: str) -> str | None:
+async def get(database: Queries | Tx, key: str) -> str | None:
     """The value of a key, or None."""
     for (value,) in await database.fetch("SELECT value FROM _rts_meta WHERE key=?", (key,)):
         return str(value)

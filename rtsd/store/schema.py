@@ -134,6 +134,11 @@ class Table:
         column = self.dialect.column(name)
         return self.dialect.of_text(self.schema.by_name[name].kind, column) if name in self.kept else column
 
+    def value_in(self, field: Field, document: str) -> str:
+        """A field's value in a JSON document of mirror values, in the type of its column."""
+        value = self.dialect.value_in(field, document)
+        return self.dialect.text_of(field.kind, value) if field.name in self.kept else value
+
     def read_list(self, columns: Iterable[str]) -> str:
         """A list of columns as a query reads them."""
         return ", ".join(map(self.read, columns)) if self.kept else self.list_of(columns)
@@ -144,8 +149,7 @@ class Table:
 
     def type_of(self, field: Field) -> str:
         """The declared type of a field's column: a reference sorts as ids do, or joins would use no index."""
-        is_id = field.name == "Id" or field.type == "reference"
-        return self.dialect.id_type if is_id else self.dialect.type_of(field.kind)
+        return self.dialect.id_type if field.is_id else self.dialect.type_of(field.kind)
 
     def _value(self, name: str, mark: str) -> str:
         if name in OWN_COLUMNS:

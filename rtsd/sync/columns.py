@@ -12,7 +12,7 @@ from rtsd.core.privacy import csv_rows
 from rtsd.core.server_clock import ServerClock
 from rtsd.salesforce import soql
 from rtsd.salesforce.client import Client
-from rtsd.store import dead_letters, held, row_checksums
+from rtsd.store import dead_letters, held, past, row_checksums
 from rtsd.store.dead_letters import UNKNOWN_FIELD
 from rtsd.store.journal import Note
 from rtsd.sync.mirrored_object import MirroredObject
@@ -53,6 +53,7 @@ class Columns:
             letters = await dead_letters.take(unit.tx, mirrored.name, UNKNOWN_FIELD)
             again = [(f"again-{letter_id}", body) for letter_id, body in letters]
             await held.requeue(unit.tx, unit.now(), again)
+            await past.learned(unit.tx, mirrored.name, some, to_iso(unit.now()))
             message = f"columns filled in {plural(rows, 'row')}: {', '.join(some)}"
             await unit.note(Note("schema", mirrored.name, message=message))
 

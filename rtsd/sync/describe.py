@@ -14,9 +14,10 @@ from rtsd.errors import Conflict, ForeignDatabase, ObjectUnavailable, Salesforce
 from rtsd.salesforce import objects
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.objects import Described
-from rtsd.store import audits, held, row_checksums, views
+from rtsd.store import audits, held, past, row_checksums, views
 from rtsd.store import schema as tables
 from rtsd.store.journal import Note
+from rtsd.store.mirror import END
 from rtsd.store.schema import Table
 from rtsd.store.views import Ensured
 from rtsd.sync import object_states
@@ -291,5 +292,6 @@ async def _note_to_fill(unit: UnitOfWork, mirrored: MirroredObject, reasons: Map
     to_fill = tuple(dict.fromkeys((*stored.to_fill, *reasons)))
     await unit.store(mirrored, replace(stored, to_fill=to_fill))
     await row_checksums.forget_in(unit.tx, mirrored.name)
+    await past.learned(unit.tx, mirrored.name, reasons, END)
     if mirrored.loaded or mirrored.loading is not None:
         await object_states.columns_to_fill(unit, mirrored, list(reasons))

@@ -12,11 +12,11 @@ from functools import partial
 
 import structlog
 
-from rtsd.core.instant import Millis
+from rtsd.core.instant import Millis, to_iso
 from rtsd.core.object_state import ObjectEvent, ObjectState
 from rtsd.core.plural import plural
 from rtsd.errors import QuotaExhausted
-from rtsd.store import held
+from rtsd.store import held, past
 from rtsd.store.journal import Note
 from rtsd.sync import selection
 from rtsd.sync.ledger import until
@@ -42,6 +42,7 @@ async def proven(work: UnitsOfWork, mirrored: MirroredObject, *, until: Millis) 
         if until < mirrored.retry.resumed_at:
             return False
         await _audited(unit, mirrored, ObjectEvent.PROVEN)
+        await past.complete(unit.tx, mirrored.name, to_iso(unit.now()))
         unit.on_commit(mirrored.suspicions.counted)
     return True
 

@@ -61,9 +61,9 @@ class Tools:
         """Return the mirrored objects with their tables and fields, or one object of that name."""
         return await self._answer(AssistantBody(tool="schema", object=name), self._schema(name))
 
-    async def query(self, sql: str) -> str:
-        """Return rows of the mirror, by one read-only SELECT."""
-        return await self._answer(AssistantBody(tool="query", sql=sql), self._client.query(sql))
+    async def query(self, sql: str, at: str | None = None) -> str:
+        """Return rows of the mirror, by one read-only SELECT; with `at` (ISO 8601), as they were then."""
+        return await self._answer(AssistantBody(tool="query", sql=sql), self._client.query(sql, at))
 
     async def find(self, text: str) -> str:
         """Find records by id, or by a part of a name, an e-mail address or a phone number."""

@@ -16,7 +16,7 @@ from rtsd.core.instant import from_iso, to_iso
 from rtsd.core.privacy import MaskedPush, MaskedRows, MaskedValues
 from rtsd.core.schema import Field, Kind, ObjectConfig, ObjectSchema
 from rtsd.rules.match import Matcher
-from rtsd.store import objects, row_checksums
+from rtsd.store import objects, past, row_checksums
 from rtsd.store import schema as tables
 from rtsd.store.database import Database
 from rtsd.store.dialect import quoted
@@ -26,6 +26,7 @@ from rtsd.store.journal import Journal
 from rtsd.store.schema import Table
 from rtsd.sync.apply import Applier
 from rtsd.sync.catalog import Catalog
+from rtsd.sync.mirrored_object import MirroredObject
 from tests.support.csv_text import csv_text
 
 START = from_iso("2026-03-01T10:00:00.000Z")
@@ -122,6 +123,8 @@ class Life:
     def __init__(self, database: Database, inbox: Inbox) -> None:
         self.database = database
         self.inbox = inbox
+        self.behind = 0
+        """How far the journal's clock was set back, in ms."""
         self._names = 0
 
     async def begin(self, name: str) -> None:
@@ -180,7 +183,8 @@ class Life:
             partial=step.kind == "event",
         )
         async with self.database.transaction() as tx:
-            await self._applier.apply(tx, [change], at=START + step.at, salesforce_now=START + step.at)
+            at = START + step.at
+            await self._applier.apply(tx, [change], at=at - self.behind, salesforce_now=at)
 
     async def _load(self, step: Step) -> None:
         columns = [name for name in self._table.columns if name != LATER]
@@ -206,6 +210,26 @@ class Life:
     async def rows(self) -> list[tuple[Any, ...]]:
         """The rows of the life's object."""
         return await self.database.fetch(f"{self._table.select} ORDER BY Id")
+
+    async def present(self) -> dict[str, dict[str, Any]]:
+        """The rows by id, each by column."""
+        columns = (*self._table.columns, *tables.OWN_COLUMNS)
+        rows = await self.database.fetch(self._table.select)
+        return {row[0]: dict(zip(columns, row, strict=True)) for row in rows}
+
+    async def fill(self, at: str) -> None:
+        """Have a describe add the later field, and a read of every row fill it, by a moment."""
+        await self._describe(widened=True)
+        rows = [[name, row["SystemModstamp"], "true"] for name, row in (await self.present()).items()]
+        async with self.database.transaction() as tx:
+            filled = MaskedRows(("Id", "SystemModstamp", LATER), rows)
+            await self._applier.refresh(tx, self.mirrored, filled)
+            await past.learned(tx, self.name, [LATER], at)
+
+    @property
+    def mirrored(self) -> MirroredObject:
+        """The object."""
+        return self._catalog[self.name]
 
     async def kept(self) -> dict[str, list[tuple[Any, ...]]]:
         """What rtsd keeps beside the rows."""

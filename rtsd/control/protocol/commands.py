@@ -44,9 +44,10 @@ class BackupProgress(msgspec.Struct, kw_only=True):
 
 
 class QueryBody(msgspec.Struct):
-    """The body of `POST /v1/query`."""
+    """The body of `POST /v1/query`; with `at`, objects are as they were at that moment."""
 
     sql: str
+    at: str | None = None
 
 
 class QueryResult(msgspec.Struct, kw_only=True):

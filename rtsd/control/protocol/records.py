@@ -78,8 +78,11 @@ class PastRecord(msgspec.Struct, kw_only=True):
     at: str = ""
     values: dict[str, Any] | None = None
     """None if it was deleted, or if its values then are unknown."""
+    unknown: list[str] = msgspec.field(default_factory=list)
+    """Fields that the mirror did not have then, which are not among the values."""
     deleted: bool = False
     source: str | None = None
+    """What brought it; None where the journal does not know it any more."""
 
 
 class ObjectFacts(msgspec.Struct, kw_only=True):

@@ -19,8 +19,10 @@ from rtsd.core.instant import to_iso
 from rtsd.errors import UsageError
 from rtsd.store.answers import AT_ONCE, MAX_BYTES, MAX_ROWS, TIME_LIMIT_S, require_text, too_large, too_slow
 from rtsd.store.dialect import quoted
+from rtsd.store.past_query import Relations
 from rtsd.store.postgres.adapters import number
 from rtsd.store.postgres.errors import first_line, store_error
+from rtsd.store.postgres.names import name_of
 from rtsd.store.postgres.server import Connection, Server
 
 ROWS_AT_ONCE = 100
@@ -55,10 +57,15 @@ class PostgresAnswers:
         self._path = f"{quoted(schema)}, {quoted(internal_schema)}, pg_catalog"
         self._turn = asyncio.Semaphore(AT_ONCE)
 
-    async def run(self, sql: str) -> bytes:
-        """Run a single SELECT; return its `columns`, `rows` and `truncated` as JSON. Raises UsageError."""
+    async def run(self, sql: str, relations: Relations | None = None) -> bytes:
+        """Run a single SELECT; return its `columns`, `rows` and `truncated` as JSON. Raises UsageError.
+
+        `relations` stand for objects that it names.
+        """
         require_text(sql)
         called = _called(sql)
+        if relations:
+            sql = _among(relations, sql)
         async with self._turn:
             try:
                 connection = await self._server.connect(application="rtsd query")
@@ -106,6 +113,14 @@ class PostgresAnswers:
         truncated = b"true" if len(rows) > MAX_ROWS else b"false"
         listed = b",".join(rows[:MAX_ROWS])
         return b'{"columns":%b,"rows":[%b],"truncated":%b}' % (columns, listed, truncated)
+
+
+def _among(relations: Relations, sql: str) -> str:
+    """Return a query in which relations hide the tables of the same names; it may have a WITH of its own."""
+    named = ", ".join(
+        f"{quoted(name_of(name))} AS NOT MATERIALIZED ({relation})" for name, relation in relations.items()
+    )
+    return f"WITH {named} SELECT * FROM ({sql.rstrip().removesuffix(';')}\n) AS answer"
 
 
 def _plain(value: object) -> object:

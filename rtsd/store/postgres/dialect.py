@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rtsd.core.schema import Kind
-from rtsd.store.dialect import Key, quoted
+from rtsd.core.schema import Field, Kind
+from rtsd.store.dialect import Key, quoted, text
 from rtsd.store.postgres.dependents import DEPENDENTS
 from rtsd.store.postgres.names import name_of
 from rtsd.store.postgres.views import PostgresViews
@@ -59,12 +59,16 @@ class Postgres:
     before_keys: Key = ""
 
     def __init__(self, schema: str) -> None:
-        self.schema = schema
+        self.schema = self.place = schema
         self.views = PostgresViews(schema)
 
     def table(self, object_name: str) -> str:
         """Return the table of a mirrored object, with its schema."""
         return f"{quoted(self.schema)}.{quoted(name_of(object_name))}"
+
+    def qualified(self, object_name: str) -> str:
+        """Return the table: it has its schema always."""
+        return self.table(object_name)
 
     def name(self, field: str) -> str:
         """Return the field's name in lower case, cut if it is too long."""
@@ -129,6 +133,38 @@ class Postgres:
             f" SELECT day::text, (SELECT count(*) FROM {table} WHERE {stamp} >= {start} AND {stamp} < {end}"
             f" AND {until}) FROM days WHERE day IS NOT NULL"
         )
+
+    def document(self, text: str, name: str) -> tuple[str, str]:
+        """Return what parses the text once a row; without OFFSET it would be parsed for every value."""
+        return f" CROSS JOIN LATERAL (SELECT ({text})::jsonb AS it OFFSET 0) AS {name}", f"{name}.it"
+
+    def has_value(self, document: str, field: str) -> str:
+        """Return whether the document has the field, also as a null."""
+        return f"jsonb_exists(({document})::jsonb, {text(field)})"
+
+    def value_in(self, field: Field, document: str) -> str:
+        """Return the value, made of its text."""
+        value = self.value(field.kind, self.text_in(document, field.name))
+        return f'{value} COLLATE "C"' if field.is_id else value
+
+    def text_in(self, document: str, key: str) -> str:
+        """Return the text at a key."""
+        return f"(({document})::jsonb ->> {text(key)})"
+
+    def keys_since(self, document: str, moment: str) -> str:
+        """Return the list of the keys."""
+        return (
+            f"(SELECT json_agg(key)::text FROM jsonb_each_text(({document})::jsonb)"
+            f" WHERE key <> '' AND value COLLATE \"C\" >= {moment})"
+        )
+
+    def moment(self, text: str) -> str:
+        """Return the moment as a timestamp."""
+        return f"({text})::timestamptz"
+
+    def moment_of(self, millis: str) -> str:
+        """Return the timestamp."""
+        return f"to_timestamp(({millis}) / 1000.0)"
 
     def columns_of(self, object_name: str) -> tuple[str, tuple[str, ...]]:
         """Return the query for the columns of an object's table, and its parameters."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
 
-from rtsd.core.layout import FALSE, NOTHING, NUMBER, SEEN, SYNCED, TRUE, Layout
+from rtsd.core.layout import FACTS, FALSE, MOMENTS, NOTHING, NUMBER, SEEN, SYNCED, TRUE, Layout
 from rtsd.errors import StorageUnwritable
+from rtsd.store import past
 from rtsd.store.dialect import quoted
 from rtsd.store.postgres.names import name_of
 from rtsd.store.view import Put, View
@@ -34,6 +35,7 @@ _FIXED = {
     FALSE: _Expression("false", "boolean"),
     SYNCED: _Expression("'SYNCED'::character varying(32)", "character varying(32)"),
     NOTHING: _Expression("NULL::text", "text"),
+    **{f"={fact}": _Expression(fact, _STAMP if fact in MOMENTS else "text") for fact in FACTS},
 }
 _HOLDS = {
     "double precision": {"integer"},
@@ -123,18 +125,19 @@ class PostgresViews:
         """Replace the columns in the view by NULL, so that it does not depend on those of the table."""
         found = await self.found(tx, view) or {}
         without = {name: source for name, source in view.columns.items() if source not in sources}
-        selected = _select(without, await _types(tx, table), found, view.layout)
-        await tx.execute(f"CREATE OR REPLACE VIEW {_name(view)} AS {selected.of(table)}")
+        selected = _select(without, await _types(tx, table, view), found, view.layout)
+        place = _place(view, table, sources)
+        await tx.execute(f"CREATE OR REPLACE VIEW {_name(view)} AS {selected.of(place)}")
 
     async def put(self, tx: Tx, view: View, table: Table, found: Mapping[str, str] | None) -> Put:
         """Create the view, or replace it; where a type differs, make it again, with its grants."""
-        types, grants = await _types(tx, table), []
+        types, grants = await _types(tx, table, view), []
         selected = _select(view.columns, types, found or {}, view.layout)
         if found is not None and selected.converted:
             grants = [str(grant) for (grant,) in await tx.fetch(_GRANTS, (_name(view),))]
             if await _dropped(tx, view):
                 found, selected = None, _select(view.columns, types, {}, view.layout)
-        definition = selected.of(table)
+        definition = selected.of(_place(view, table))
         if found is None:
             await tx.execute(f"CREATE VIEW {_name(view)} AS {definition}")
             await tx.execute(f"COMMENT ON VIEW {_name(view)} IS '{self._mark(view)}'")
@@ -158,8 +161,8 @@ class _Select(NamedTuple):
     emptied: list[str]
     """Those of them that cannot hold its values."""
 
-    def of(self, table: Table) -> str:
-        return f"SELECT {', '.join(self.columns)} FROM {table.sql_name}"
+    def of(self, place: str) -> str:
+        return f"SELECT {', '.join(self.columns)} FROM {place}"
 
 
 def _select(
@@ -194,8 +197,18 @@ def _expression(source: str | None, types: Mapping[str, str], layout: Layout) ->
     return _Expression(quoted(column), types[column])
 
 
-async def _types(tx: Tx, table: Table) -> dict[str, str]:
-    return {str(name): str(kind) for name, kind in await tx.fetch(*table.dialect.columns_of(table.name))}
+def _place(view: View, table: Table, without: Collection[str] = ()) -> str:
+    """Return what a view selects from, without some fields of the past, in lower case."""
+    if view.layout is Layout.HISTORY:
+        return f"({past.versions_of(table, without)}) AS history"
+    return table.sql_name
+
+
+async def _types(tx: Tx, table: Table, view: View) -> dict[str, str]:
+    """Return the types of what a view selects from; the past has the fields that are mirrored now."""
+    rows = await tx.fetch(*table.dialect.columns_of(table.name))
+    names = set(map(table.dialect.name, table.columns)) if view.layout is Layout.HISTORY else None
+    return {str(name): str(kind) for name, kind in rows if names is None or name in names}
 
 
 async def _dropped(tx: Tx, view: View) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from rtsd.core.schema import Kind
+import msgspec
+
+from rtsd.core.schema import Field, Kind
 from rtsd.store.dialect import Key, quoted
 from rtsd.store.sqlite.views import SqliteViews
 
@@ -25,11 +27,16 @@ class Sqlite:
     largest_int = 2**63 - 1
     key = "rowid"
     before_keys: Key = 0
+    place = "main"
     views = SqliteViews()
 
     def table(self, object_name: str) -> str:
         """Return the table of a mirrored object, quoted."""
         return quoted(object_name)
+
+    def qualified(self, object_name: str) -> str:
+        """Return the table with the name of its file."""
+        return f"main.{quoted(object_name)}"
 
     def name(self, field: str) -> str:
         """Return the field's own name."""
@@ -85,6 +92,36 @@ class Sqlite:
         """Return the ISO text of a moment some seconds before another."""
         return f"strftime('%Y-%m-%dT%H:%M:%fZ', {moment}, '-' || ({seconds}) || ' seconds')"
 
+    def document(self, text: str, name: str) -> tuple[str, str]:
+        """Return the text itself: SQLite keeps what it has parsed last."""
+        del name
+        return "", text
+
+    def has_value(self, document: str, field: str) -> str:
+        """Return whether the document has the field, also as a null."""
+        return f"json_type({document}, {_path(field)}) IS NOT NULL"
+
+    def value_in(self, field: Field, document: str) -> str:
+        """Return the value: the mirror's values are those of JSON."""
+        return f"json_extract({document}, {_path(field.name)})"
+
+    def text_in(self, document: str, key: str) -> str:
+        """Return the text at a key."""
+        return f"json_extract({document}, {_path(key)})"
+
+    def keys_since(self, document: str, moment: str) -> str:
+        """Return the list of the keys."""
+        since = f"FROM json_each({document}) WHERE key <> '' AND value >= {moment}"
+        return f"NULLIF((SELECT json_group_array(key) {since}), '[]')"
+
+    def moment(self, text: str) -> str:
+        """Return the text itself."""
+        return text
+
+    def moment_of(self, millis: str) -> str:
+        """Return the ISO text."""
+        return f"strftime('%Y-%m-%dT%H:%M:%fZ', ({millis}) / 1000.0, 'unixepoch')"
+
     def columns_of(self, object_name: str) -> tuple[str, tuple[str, ...]]:
         """Return the query for the columns of an object's table, and its parameters."""
         return "SELECT name, type FROM pragma_table_info(?)", (object_name,)
@@ -100,6 +137,12 @@ class Sqlite:
             f" SELECT day, (SELECT COUNT(*) FROM {table} WHERE {stamp} >= day AND {stamp} < day || 'U'"
             f" AND {stamp} < ?1) FROM days WHERE day IS NOT NULL"
         )
+
+
+def _path(key: str) -> str:
+    """Return the path of a key in a JSON document, as a text of SQL."""
+    path = f"$.{msgspec.json.encode(key).decode()}"
+    return "'" + path.replace("'", "''") + "'"
 
 
 SQLITE = Sqlite()

@@ -13,10 +13,20 @@ import msgspec
 
 from rtsd.errors import RtsError, StoreError, UsageError
 from rtsd.store.answers import AT_ONCE, MAX_BYTES, MAX_ROWS, TIME_LIMIT_S, require_text, too_large, too_slow
+from rtsd.store.dialect import quoted
+from rtsd.store.past_query import Relations
 from rtsd.store.sqlite import query_worker
 
 MAX_MEMORY = 48 << 20
 """Bytes that SQLite may use for a query; the bundled one sorts in memory."""
+
+
+class _Asked(msgspec.Struct):
+    """The worker's input."""
+
+    sql: str
+    views: list[str]
+    """Statements that come before."""
 
 
 class _Head(msgspec.Struct):
@@ -33,16 +43,19 @@ class Queries:
         self._path = path
         self._turn = asyncio.Semaphore(AT_ONCE)
 
-    async def run(self, sql: str) -> bytes:
+    async def run(self, sql: str, relations: Relations | None = None) -> bytes:
         """Run a single SELECT; return its `columns`, `rows` and `truncated` as JSON.
 
+        `relations` stand for objects that it names, as temporary views: their names come first.
         Raises UsageError for other statements, for SQLite's errors, and for a query over a limit.
         """
         require_text(sql)
+        views = [f"CREATE TEMP VIEW {quoted(name)} AS {view}" for name, view in (relations or {}).items()]
+        asked = msgspec.json.encode(_Asked(sql.encode(errors="replace").decode(), views))
         async with self._turn:
             try:
                 async with asyncio.timeout(TIME_LIMIT_S):
-                    output = await _run_worker(sql, self._arguments())
+                    output = await _run_worker(asked, self._arguments())
             except TimeoutError:
                 raise too_slow(TIME_LIMIT_S) from None
         head, _, body = output.partition(b"\n")
@@ -56,7 +69,7 @@ class Queries:
         return (str(self._path), *map(str, limits))
 
 
-async def _run_worker(sql: str, arguments: Sequence[str]) -> bytes:
+async def _run_worker(asked: bytes, arguments: Sequence[str]) -> bytes:
     """Return the worker's output; it is killed if this is cancelled. Raises StoreError."""
     worker = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -68,7 +81,7 @@ async def _run_worker(sql: str, arguments: Sequence[str]) -> bytes:
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        output, errors = await worker.communicate(sql.encode(errors="replace"))
+        output, errors = await worker.communicate(asked)
     except BaseException:
         with suppress(ProcessLookupError):
             worker.kill()

@@ -1,4 +1,4 @@
-"""One query in a process of its own: SQL on stdin; on stdout a head line and the encoded result.
+"""One query in a process of its own: SQL and views on stdin; on stdout a head line and the encoded result.
 
 SQLite's limit on memory holds for a whole process, and the daemon's writer must never fail for it, so the
 daemon can't have one. Here the encoding does not hold up its event loop either. Run as a file, with few
@@ -71,10 +71,12 @@ class Answer:
 def main(path: str, most_rows: int, most_bytes: int, memory: int, seconds: int) -> None:
     """Answer the query on stdin, or say why not."""
     signal.alarm(seconds)  # ends this process even if the daemon is gone
-    sql = sys.stdin.buffer.read().decode()
+    asked = json.loads(sys.stdin.buffer.read())
     connection = pysqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
     connection.execute(f"PRAGMA hard_heap_limit={memory}")
     connection.execute("PRAGMA busy_timeout=5000")
+    for view in asked["views"]:
+        connection.execute(view)
     connection.set_authorizer(_only_reading)
 
     def text(raw: bytes) -> str:
@@ -84,7 +86,7 @@ def main(path: str, most_rows: int, most_bytes: int, memory: int, seconds: int) 
 
     connection.text_factory = text
     try:
-        cursor = connection.execute(sql)
+        cursor = connection.execute(asked["sql"])
         if cursor.description is None:
             _refuse("no_query")
         answer = Answer([column[0] for column in cursor.description], most_rows, most_bytes)

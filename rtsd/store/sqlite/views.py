@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
-from rtsd.core.layout import FALSE, NOTHING, NUMBER, SEEN, SYNCED, TRUE
+from rtsd.core.layout import FACTS, FALSE, NOTHING, NUMBER, SEEN, SYNCED, TRUE, Layout
+from rtsd.store import past
 from rtsd.store.dialect import quoted
 from rtsd.store.view import Put, View
 
@@ -63,14 +64,19 @@ class SqliteViews:
 
     async def put(self, tx: Tx, view: View, table: Table, found: Mapping[str, str] | None) -> Put:
         """Create the view, or create it again."""
-        rows = await tx.fetch(*table.dialect.columns_of(table.name))
+        if view.layout is Layout.HISTORY:
+            names, shown = list(table.columns), "history"
+            place = f"({past.versions_of(table)}) AS history"
+        else:
+            names = [str(name) for name, _ in await tx.fetch(*table.dialect.columns_of(table.name))]
+            place = shown = table.sql_name
         # with the table's name: without, SQLite takes a quoted column that is not there for a text
-        stored = {str(name).lower(): f"{table.sql_name}.{quoted(str(name))}" for name, _ in rows}
-        sources = {**_FIXED, **stored}
+        stored = {name.lower(): f"{shown}.{quoted(name)}" for name in names}
+        sources = {**_FIXED, **{f"={fact}": fact for fact in FACTS}, **stored}
         columns = ", ".join(
             f"{sources.get(source, 'NULL')} AS {quoted(name)}" for name, source in view.columns.items()
         )
-        definition = f"SELECT {columns} FROM {table.sql_name} {_comment(view)}"
+        definition = f"SELECT {columns} FROM {place} {_comment(view)}"
         if found is None or definition != view.definition:
             await tx.execute(f"DROP VIEW IF EXISTS {quoted(_name(view))}")
             await tx.execute(f"CREATE VIEW {quoted(_name(view))} AS {definition}")
