@@ -120,7 +120,8 @@ class ControlClient(SocketConnection):
 
     async def query(self, sql: str, at: str | None = None) -> protocol.QueryResult:
         """Run a read-only SELECT on the mirror, or on what its objects were at a moment (ISO)."""
-        return await self._send("POST", "/v1/query", protocol.QueryResult, protocol.QueryBody(sql, at))
+        body = protocol.QueryBody(sql, msgspec.UNSET if at is None else at)
+        return await self._send("POST", "/v1/query", protocol.QueryResult, body)
 
     async def get(self, path: str) -> bytes:
         """Return the document at `path` as it was sent."""

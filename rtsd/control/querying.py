@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 from aiohttp import web
 
 from rtsd.control import protocol
@@ -29,7 +30,7 @@ class QueryRoute:
     async def _answer(self, request: web.Request) -> web.Response:
         body = await body_of(request, protocol.QueryBody)
         relations = None
-        if body.at is not None:
+        if body.at is not msgspec.UNSET:
             at = past_moment(body.at, self._now())
             relations = await past_query.relations(self._database, body.sql, at)
         found = await self._answers.run(body.sql, relations)

@@ -47,7 +47,7 @@ class QueryBody(msgspec.Struct):
     """The body of `POST /v1/query`; with `at`, objects are as they were at that moment."""
 
     sql: str
-    at: str | None = None
+    at: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class QueryResult(msgspec.Struct, kw_only=True):
