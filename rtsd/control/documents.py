@@ -9,12 +9,8 @@ import msgspec
 from aiohttp import web
 
 from rtsd.core.ids import checked_id
-<<<<<<< HEAD
-from rtsd.core.instant import Millis, from_iso
-from rtsd.core.spelling import did_you_mean
-=======
 from rtsd.core.instant import Millis, from_iso, to_iso
->>>>>>> df4b229 (Show every version of every record, and the mirror at a moment)
+from rtsd.core.spelling import did_you_mean
 from rtsd.errors import NotFound, UsageError
 from rtsd.store.journal import MOST
 from rtsd.sync.catalog import Catalog

@@ -131,7 +131,8 @@ RECORDS = (
         "A read-only SELECT on the mirror.",
         {200: [protocol.QueryResult(columns=["Id", "LastName"], rows=[[CONTACT, "Silva"]], truncated=False)]},
         body=protocol.QueryBody(sql="SELECT Id, LastName FROM Contact LIMIT 1"),
-        text="Over 5 s, 16 MiB of result or 48 MiB of memory it is refused with 400.",
+        text="With `at` the objects are as they were at that moment. Over 5 s, 16 MiB of result or 48 MiB of"
+        " memory it is refused with 400.",
     ),
     Operation(
         "GET",
