@@ -52,6 +52,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "dead-letters": "Show pushes and deliveries that could not be used; retry or drop them.",
         "find": "Find records by id, or by a part of a name, an e-mail address or a phone number.",
         "sql": "Run a read-only query on the mirror.",
+        "export": "Write all rows of an object to a file, as CSV or Parquet.",
         "rules": "Show rules and alerts; test a rule against the past.",
     },
     "Act": {

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import base64
-import errno
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,8 +15,9 @@ import msgspec
 from rtsd.cli import options
 from rtsd.cli.ask import ask
 from rtsd.cli.progress_line import ProgressLine, watched
+from rtsd.cli.whole_file import part_of, put_in_place, require_free, translated
 from rtsd.control.client import ControlClient
-from rtsd.errors import CorruptDatabase, StorageFull, StorageUnwritable, UsageError
+from rtsd.errors import CorruptDatabase, UsageError
 from rtsd.machine import monotonic_ms
 from rtsd.store.sqlite.backup import check
 
@@ -39,11 +38,11 @@ def backup(*, file: Path, force: bool, socket: Path | None, as_json: bool) -> No
     """
     began = monotonic_ms()
     _require_free(file, force=force)
-    with _part_of(file) as part:
+    with part_of(file) as part:
         with ProgressLine(quiet=as_json) as line:
             download = _Download(part, line)
             taken_at = ask(socket, download.run)
-        _put_in_place(part, file, force=force)
+        put_in_place(part, file, force=force)
     seconds, size = (monotonic_ms() - began) / 1000, file.stat().st_size
     if as_json:
         found = {"file": str(file), "bytes": size, "sha256": download.digest, "taken_at": taken_at}
@@ -84,7 +83,7 @@ class _Download:
             self._line.show("Copying", made.copied, made.pages, "pages")
 
     def _keep(self, piece: bytes, size: int) -> None:
-        with _translated(self._part):
+        with translated(self._part):
             self._file.write(piece)
         self._hash.update(piece)
         self._received += len(piece)
@@ -98,62 +97,10 @@ class _Download:
 
 
 def _require_free(file: Path, *, force: bool) -> None:
-    if not file.parent.is_dir():
-        raise UsageError(f"{file.parent} is not a directory.", "Create it, or name another file.")
-    if file.exists() and not force:
-        raise UsageError(f"{file} exists.", "Name another file, or replace it with --force.")
+    require_free(file, force=force)
     for ending in ("-wal", "-journal", ".lock"):
         if file.with_name(file.name + ending).exists():
             raise UsageError(
                 f"{file} looks like a database in use: {file.name}{ending} is beside it.",
                 "Name another file.",
             )
-
-
-@contextmanager
-def _part_of(file: Path) -> Iterator[Path]:
-    """Create an empty file beside `file`, for its owner only, and remove it at the end."""
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    with _translated(part):
-        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    try:
-        yield part
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _put_in_place(part: Path, file: Path, *, force: bool) -> None:
-    """Give a whole copy its name; another file of that name is replaced only with --force."""
-    with _translated(file):
-        if force:
-            part.replace(file)
-        else:
-            _rename_to_free(part, file)
-        directory = os.open(file.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-
-
-def _rename_to_free(part: Path, file: Path) -> None:
-    try:
-        os.link(part, file)  # like a rename that never replaces
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links
-        part.rename(file)
-
-
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Translate errors of the operating system into ours."""
-    try:
-        yield
-    except FileExistsError as error:
-        raise UsageError(f"{path} exists.", "Name another file, or replace it with --force.") from error
-    except OSError as error:
-        kind = StorageFull if error.errno in {errno.ENOSPC, errno.EDQUOT} else StorageUnwritable
-        raise kind(
-            f"cannot write {path}: {error.strerror}.", "Free some space, or name another file."
-        ) from error

@@ -8,6 +8,7 @@ daemon answers; else the class that the daemon named.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from typing import Any
 from urllib.parse import quote
 
 import aiohttp
@@ -122,6 +123,20 @@ class ControlClient(SocketConnection):
         """Run a read-only SELECT on the mirror, or on what its objects were at a moment (ISO)."""
         body = protocol.QueryBody(sql, msgspec.UNSET if at is None else at)
         return await self._send("POST", "/v1/query", protocol.QueryResult, body)
+
+    async def export(
+        self, name: str, at: str | None = None
+    ) -> AsyncGenerator[protocol.ExportHead | list[list[Any]] | protocol.ExportEnd, None]:
+        """All rows of an object, now or as of a moment (ISO): a head, pages of rows, and the end."""
+        is_first = True
+        async for line in self.lines(_present(at=at), f"{_object(name)}/export"):
+            if line.startswith(b"["):
+                yield decode(line, list[list[Any]])
+            else:
+                kind: type[protocol.ExportHead | protocol.ExportEnd]
+                kind = protocol.ExportHead if is_first else protocol.ExportEnd
+                yield decode(line, kind)
+            is_first = False
 
     async def get(self, path: str) -> bytes:
         """Return the document at `path` as it was sent."""

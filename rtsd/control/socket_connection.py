@@ -125,14 +125,12 @@ class SocketConnection:
             raise refusal(response.status, answer)
         return answer
 
-    async def lines(self, query: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
-        """Yield the lines of a followed feed, each of any length up to MAX_LINE."""
+    async def lines(self, query: Mapping[str, str], path: str = "/v1/events") -> AsyncGenerator[bytes, None]:
+        """Yield the lines of an answer as they come, by default a followed feed's, each up to MAX_LINE."""
         pending = bytearray()
         try:
             # An idle org sends nothing for hours; the kernel closes the socket when the daemon is gone.
-            async with self._open(
-                "GET", "/v1/events", query, None, aiohttp.ClientTimeout(total=None)
-            ) as response:
+            async with self._open("GET", path, query, None, aiohttp.ClientTimeout(total=None)) as response:
                 if response.status >= 400:
                     raise refusal(response.status, await response.read())
                 async for chunk in response.content.iter_any():

@@ -17,6 +17,7 @@ from rtsd.control.dead_letters import DeadLetterRoutes, DeadLetters
 from rtsd.control.documents import find_object
 from rtsd.control.event_values import EventValues
 from rtsd.control.explain import Explainer
+from rtsd.control.exporting import ExportRoute
 from rtsd.control.known_status import KnownStatus
 from rtsd.control.metrics import Metrics
 from rtsd.control.nodes import NodesRoute
@@ -121,11 +122,14 @@ async def _idle_day(base: Base) -> IdleDay:
     return estimated(base.config, base.schedule(), sizes)
 
 
-def _reading_routes(base: Base) -> tuple[EventValues, QueryRoute, CatalogRoutes, AssistantRoute]:
+def _reading_routes(
+    base: Base,
+) -> tuple[EventValues, QueryRoute, ExportRoute, CatalogRoutes, AssistantRoute]:
     answers = base.engine.answers()
     return (
         EventValues(base.catalog, base.database),
         QueryRoute(answers, base.database, base.machine.wall),
+        ExportRoute(base.database, base.machine.wall),
         CatalogRoutes(base.catalog, base.database, answers),
         AssistantRoute(base.work),
     )

@@ -14,6 +14,7 @@ from aiohttp import web
 from rtsd import systemd
 from rtsd.config import Config
 from rtsd.control.documents import not_mirrored
+from rtsd.control.exporting import ExportRoute
 from rtsd.control.feed import Feed
 from rtsd.control.forwarding import Forwarder
 from rtsd.control.known_status import starting
@@ -114,6 +115,7 @@ async def _open(parts: _Parts) -> Sequence[Service]:
         EventStream(feed, database, RecentStatus(front.status.get), lambda name: _mirrored(front, name)),
         NodesRoute(lease),
         QueryRoute(parts.engine.answers(), database, parts.machine.wall),
+        ExportRoute(database, parts.machine.wall),
         ReloadRoute(reloader.reload, _log),
         OpenApiRoute(),
     )

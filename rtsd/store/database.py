@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from types import TracebackType
@@ -157,6 +157,14 @@ class Database(ABC):
     @abstractmethod
     def apart(self) -> AbstractAsyncContextManager[Queries]:
         """Open a separate connection for long queries, which do not block other readers."""
+
+    @abstractmethod
+    def stream(self, sql: str, at_once: int) -> AsyncGenerator[list[Row]]:
+        """Yield the rows of a long query, so many at a time, all as of its begin. Raises StoreError.
+
+        It has a connection of its own. Close it (`contextlib.aclosing`): until its end the store keeps what
+        it reads.
+        """
 
     @abstractmethod
     async def build_indexes(self, table: Table) -> None:

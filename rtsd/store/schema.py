@@ -82,6 +82,11 @@ class Table:
         return f"SELECT {self.read_list((*self.columns, *OWN_COLUMNS))} FROM {self.sql_name}"
 
     @cached_property
+    def rows(self) -> str:
+        """SELECT every field of every row, in the types of their columns."""
+        return f"SELECT {self.list_of(self.columns)} FROM {self.sql_name}"
+
+    @cached_property
     def put(self) -> str:
         """Upsert a complete row: the fields in order, then rtsd's own columns."""
         columns = (*self.columns, *OWN_COLUMNS)

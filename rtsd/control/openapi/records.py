@@ -136,6 +136,29 @@ RECORDS = (
     ),
     Operation(
         "GET",
+        "/v1/objects/{object}/export",
+        "export",
+        "All rows of an object, of one moment: a line that says what comes, pages of rows, and the end.",
+        {
+            200: [
+                protocol.ExportHead(
+                    object="Contact",
+                    columns=[protocol.ExportedColumn(name="Id", type="text")],
+                    at=AT,
+                    rows=1_000_000,
+                    state="live",
+                ),
+                protocol.ExportEnd(rows=1_000_000),
+            ]
+        },
+        parameters=(moment("at", "The moment that the rows are of; without it the present."),),
+        errors=(NotFound, Conflict),
+        text="Between the first line and the last, each line is a list of rows, each a list of values in the"
+        " order of the columns. An answer without the last line is not whole.",
+        lines=True,
+    ),
+    Operation(
+        "GET",
         "/v1/objects/{object}/conditions",
         "conditions",
         "The sync conditions of an object: the fields whose change is pushed.",

@@ -57,6 +57,7 @@ from rtsd.control.protocol.events import (
     Snapshot,
     ValueChange,
 )
+from rtsd.control.protocol.export import ExportedColumn, ExportEnd, ExportHead
 from rtsd.control.protocol.missed import Missed, MissedChange, Spell
 from rtsd.control.protocol.package import (
     Conditions,
@@ -143,6 +144,9 @@ __all__ = [
     "Estimate",
     "Event",
     "EventValues",
+    "ExportEnd",
+    "ExportHead",
+    "ExportedColumn",
     "Failure",
     "FieldChange",
     "Found",

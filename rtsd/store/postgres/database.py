@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, LiteralString
@@ -30,6 +30,9 @@ _BEGIN_SHARED = f"{_BEGIN}; SET LOCAL lock_timeout = '2s'"
 """Where any node may write: a node that is frozen within a pipeline keeps its locks, and a push that it has
 half stored comes again elsewhere. There it is refused, and does not hold up the others."""
 
+
+_BEGIN_READING = "BEGIN READ ONLY; SET LOCAL cursor_tuple_fraction = 1.0"
+"""All rows are read, so the plan is that for all of them, not for the first ones."""
 
 _INDEXES = (
     "SELECT i.relname::text FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid"
@@ -133,6 +136,18 @@ class PostgresDatabase(Database):
             yield reader
         finally:
             await reader.close()
+
+    async def stream(self, sql: str, at_once: int) -> AsyncGenerator[list[Row]]:
+        """Yield the rows of a query through a cursor in a transaction."""
+        declare = f"DECLARE export NO SCROLL CURSOR FOR {self.translation.translate(sql)}"
+        async with self.server.connected(application="rtsd export") as connection:
+            try:
+                await connection.execute(_BEGIN_READING)
+                await rows(connection, declare)
+                while found := await rows(connection, f"FETCH {at_once} FROM export"):
+                    yield found
+            except psycopg.Error as error:
+                raise store_error(error, self.server.name) from error
 
     async def build_indexes(self, table: Table) -> None:
         """Build the missing indexes one at a time; pushes wait in the inbox meanwhile."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, cast
@@ -147,6 +147,18 @@ class SqliteDatabase(Database):
         connection = await files.connect(self.path)
         try:
             yield Reader(connection, self.path)
+        finally:
+            await connection.close()
+
+    async def stream(self, sql: str, at_once: int) -> AsyncGenerator[list[Row]]:
+        """Yield the rows of a query in a read transaction of its own."""
+        connection = await files.connect(self.path)
+        try:
+            async with connection.execute(sql) as cursor:
+                while found := await cursor.fetchmany(at_once):
+                    yield cast("list[Row]", found)
+        except Error as error:
+            raise store_error(error, self.name) from error
         finally:
             await connection.close()
 
