@@ -19,7 +19,7 @@ from rtsd.cli.export_files import FORMATS, RowFile
 from rtsd.cli.output import span
 from rtsd.cli.whole_file import part_of, put_in_place, require_free, translated
 from rtsd.control.client import ControlClient
-from rtsd.control.protocol import ExportEnd, ExportHead
+from rtsd.control.protocol import ExportEnd, ExportHead, ExportPage
 from rtsd.core.plural import plural
 from rtsd.errors import DaemonUnreachable, UsageError
 from rtsd.machine import monotonic_ms
@@ -153,9 +153,9 @@ class _Exporter:
     async def _write(self, lines: AsyncGenerator[object, None], writer: RowFile, head: ExportHead) -> int:
         count, end = 0, None
         async for line in lines:
-            if isinstance(line, list):
-                writer.write(line)
-                count += len(line)
+            if isinstance(line, ExportPage):
+                writer.write(line.values)
+                count += len(line.values)
                 self.progress.tell(count, head.rows)
             elif isinstance(line, ExportEnd):
                 end = line

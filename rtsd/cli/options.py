@@ -58,6 +58,12 @@ def since(*, required: bool) -> Decorator:
     )
 
 
+def until(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option --until: a moment or an age, passed on as a moment (ISO)."""
+    text = "Up to a moment (ISO 8601), or an age such as 1h."
+    return click.option("--until", callback=_moment, metavar="TIME", help=text)(command)
+
+
 def at(what: str) -> Decorator:
     """The option --at: a moment or an age, passed on as a moment (ISO); `what` is there as it was then."""
     return click.option(

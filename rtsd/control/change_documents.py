@@ -28,10 +28,27 @@ class ChangeDocuments:
     database: Database
 
     async def page(
-        self, response: web.StreamResponse, after: int, object_name: str | None, limit: int
+        self,
+        response: web.StreamResponse,
+        chosen: journal.Chosen,
+        *,
+        after: int | None,
+        limit: int,
+        last: int | None,
     ) -> None:
-        """Write at most `limit` documents after an entry."""
-        await self._write(response, Changes(self.database), after, object_name, limit)
+        """Write at most `limit` documents of chosen changes after an entry, or the `last` of them."""
+        wanted = chosen._replace(applied=True)
+        newest = await journal.newest_seq(self.database)
+        if wanted.until is not None or last is not None:
+            ending = await journal.chosen(self.database, wanted, limit=last or 1)
+            newest = ending[-1].seq if ending else 0
+            after = ending[0].seq - 1 if ending and last is not None else after
+        if wanted.since is not None:
+            beginning = await journal.chosen(self.database, wanted, after=after or 0, limit=1)
+            after = beginning[0].seq - 1 if beginning else newest
+        await self._write(
+            response, Changes(self.database), after or 0, chosen.object, limit=last or limit, upto=newest
+        )
 
     async def follow(self, response: web.StreamResponse, after: int | None, object_name: str | None) -> None:
         """Write the documents after an entry, else from now on, as they come."""
@@ -49,10 +66,13 @@ class ChangeDocuments:
         changes: Changes,
         sent: int,
         object_name: str | None,
+        *,
         limit: int | None = None,
+        upto: int | None = None,
     ) -> int:
-        """Write documents up to the newest entry, or `limit` of them; return the last entry that was read."""
-        org_id, newest = await meta.get(self.database, ORG_ID), await journal.newest_seq(self.database)
+        """Write documents up to an entry, else the newest, or `limit` of them; return the last one read."""
+        org_id = await meta.get(self.database, ORG_ID)
+        newest = await journal.newest_seq(self.database) if upto is None else upto
         if org_id is None:
             raise Conflict("the org is not known yet", "retry once rtsd has logged in")
         left = limit

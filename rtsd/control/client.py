@@ -8,7 +8,6 @@ daemon answers; else the class that the daemon named.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from typing import Any
 from urllib.parse import quote
 
 import aiohttp
@@ -30,6 +29,8 @@ from rtsd.control.socket_connection import (
 __all__ = ["ControlClient", "SocketForbidden", "UnknownRoute", "WrongProtocol", "socket_path"]
 
 _WAIT = {"wait": "1"}
+_PAGE_OF_ROWS = b'{"values":'
+_ALL: Mapping[str, str | None] = {}
 
 
 class ControlClient(SocketConnection):
@@ -44,9 +45,15 @@ class ControlClient(SocketConnection):
         after: int = 0,
         name: str | None = None,
         limit: int | None = None,
+        *,
+        last: int | None = None,
+        chosen: Mapping[str, str | None] = _ALL,
     ) -> list[protocol.Event]:
-        """Journal entries after number `after`, oldest first."""
-        query = _present(after=after, object=name, limit=limit)
+        """Journal entries after number `after`, or the `last` ones, oldest first.
+
+        `chosen` may have `since` and `until` (ISO), and `type` (with commas).
+        """
+        query = _present(after=after if last is None else None, object=name, limit=limit, last=last, **chosen)
         body = await self.request("GET", "/v1/events", query=query)
         return [decode(line, protocol.Event) for line in body.splitlines() if line.strip()]
 
@@ -72,11 +79,16 @@ class ControlClient(SocketConnection):
         after: int | None = None,
         name: str | None = None,
         limit: int | None = None,
+        last: int | None = None,
+        chosen: Mapping[str, str | None] = _ALL,
         follow: bool = False,
     ) -> AsyncGenerator[bytes, None]:
-        """The journal's changes with values, each a CloudEvents document; with `follow`, as they come."""
+        """The journal's changes with values, each a CloudEvents document; with `follow`, as they come.
+
+        `chosen` as of `events`.
+        """
         wanted = {"after": after, "object": name, "limit": limit, "follow": 1 if follow else None}
-        async for line in self.lines(_present(format="cloudevents", **wanted)):
+        async for line in self.lines(_present(format="cloudevents", last=last, **wanted, **chosen)):
             yield line
 
     async def frames(
@@ -126,12 +138,12 @@ class ControlClient(SocketConnection):
 
     async def export(
         self, name: str, at: str | None = None
-    ) -> AsyncGenerator[protocol.ExportHead | list[list[Any]] | protocol.ExportEnd, None]:
+    ) -> AsyncGenerator[protocol.ExportHead | protocol.ExportPage | protocol.ExportEnd, None]:
         """All rows of an object, now or as of a moment (ISO): a head, pages of rows, and the end."""
         is_first = True
-        async for line in self.lines(_present(at=at), f"{_object(name)}/export"):
-            if line.startswith(b"["):
-                yield decode(line, list[list[Any]])
+        async for line in self.lines_of(f"{_object(name)}/export", _present(at=at)):
+            if line.startswith(_PAGE_OF_ROWS):
+                yield decode(line, protocol.ExportPage)
             else:
                 kind: type[protocol.ExportHead | protocol.ExportEnd]
                 kind = protocol.ExportHead if is_first else protocol.ExportEnd

@@ -95,7 +95,7 @@ async def _write_rows(
     count, page = 0, first
     while page:
         count += len(page)
-        await _write(response, page)
+        await _write(response, protocol.ExportPage(values=page))
         page = await anext(others, [])
     return count
 

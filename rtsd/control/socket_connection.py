@@ -125,8 +125,13 @@ class SocketConnection:
             raise refusal(response.status, answer)
         return answer
 
-    async def lines(self, query: Mapping[str, str], path: str = "/v1/events") -> AsyncGenerator[bytes, None]:
-        """Yield the lines of an answer as they come, by default a followed feed's, each up to MAX_LINE."""
+    async def lines(self, query: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
+        """Yield the lines of a followed feed, each of any length up to MAX_LINE."""
+        async for line in self.lines_of("/v1/events", query):
+            yield line
+
+    async def lines_of(self, path: str, query: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
+        """Yield the lines of an answer as they come, each of any length up to MAX_LINE."""
         pending = bytearray()
         try:
             # An idle org sends nothing for hours; the kernel closes the socket when the daemon is gone.
@@ -142,7 +147,7 @@ class SocketConnection:
                             if line.strip():
                                 yield line
                     if len(pending) > MAX_LINE:
-                        raise _not_rtsd("a line of the feed is longer than 32 MiB")
+                        raise _not_rtsd("a line is longer than 32 MiB")
         except (OSError, aiohttp.ClientError, TimeoutError) as error:
             self._unreachable(error)
 

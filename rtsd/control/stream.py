@@ -11,9 +11,10 @@ from aiohttp import web
 
 from rtsd.control import protocol, wire
 from rtsd.control.change_documents import ChangeDocuments
-from rtsd.control.documents import is_on, whole_number
+from rtsd.control.documents import is_on, moment, whole_number
 from rtsd.control.feed import Feed, Follower
 from rtsd.control.recent_status import RecentStatus
+from rtsd.core.instant import to_iso
 from rtsd.errors import UsageError
 from rtsd.store import journal
 from rtsd.store.database import Database
@@ -33,8 +34,10 @@ class EventQuery:
     """The parameters of `GET /v1/events`."""
 
     after: int | None
-    object: str | None
+    chosen: journal.Chosen
     limit: int
+    last: int | None
+    """How many of the newest entries are wanted, if not those after one."""
     follow: bool
     hz: float
     rows: int
@@ -62,9 +65,16 @@ class EventStream:
     def _query(self, request: web.Request) -> EventQuery:
         query = request.query
         name = query.get("object")
+        chosen = journal.Chosen(
+            self._object_named(name) if name else None,
+            [kind for kind in query.get("type", "").split(",") if kind],
+            to_iso(moment(query["since"], "since")) if query.get("since") else None,
+            to_iso(moment(query["until"], "until")) if query.get("until") else None,
+        )
         return EventQuery(
             after=whole_number(query["after"], "after") if "after" in query else None,
-            object=self._object_named(name) if name else None,
+            chosen=chosen,
+            last=min(whole_number(query["last"], "last"), MOST_ENTRIES) if "last" in query else None,
             limit=min(whole_number(query.get("limit", "1000"), "limit"), MOST_ENTRIES),
             follow=is_on(request, "follow"),
             hz=min(whole_number(query.get("hz", "0"), "hz"), MOST_HZ),
@@ -80,9 +90,11 @@ class EventStream:
         await response.prepare(request)
         try:
             if query.cloudevents and query.follow:
-                await self._documents.follow(response, query.after, query.object)
+                await self._documents.follow(response, query.after, query.chosen.object)
             elif query.cloudevents:
-                await self._documents.page(response, query.after or 0, query.object, query.limit)
+                await self._documents.page(
+                    response, query.chosen, after=query.after, limit=query.limit, last=query.last
+                )
             elif not query.follow:
                 await self._page(response, query)
             elif query.hz:
@@ -95,9 +107,11 @@ class EventStream:
         return response
 
     async def _page(self, response: web.StreamResponse, query: EventQuery) -> None:
-        entries = await journal.after(
-            self._database, query.after or 0, object_name=query.object, limit=query.limit
-        )
+        if query.last is not None:
+            entries = await journal.chosen(self._database, query.chosen, limit=query.last)
+        else:
+            after = query.after or 0
+            entries = await journal.chosen(self._database, query.chosen, after=after, limit=query.limit)
         await _write(response, [wire.event(entry) for entry in entries])
 
     async def _follow(self, response: web.StreamResponse, query: EventQuery) -> None:
@@ -111,7 +125,7 @@ class EventStream:
 
     async def _backfill(self, response: web.StreamResponse, query: EventQuery, sent: int) -> int:
         while query.after is not None:
-            entries = await journal.after(self._database, sent, object_name=query.object, limit=PAGE)
+            entries = await journal.after(self._database, sent, object_name=query.chosen.object, limit=PAGE)
             if not entries:
                 break
             await _write(response, [wire.event(entry) for entry in entries])
@@ -123,9 +137,7 @@ class EventStream:
     ) -> None:
         async for batch in follower.batches():
             fresh = [
-                event
-                for event in batch
-                if event.seq > sent and (query.object is None or event.object == query.object)
+                event for event in batch if event.seq > sent and (query.chosen.object in (None, event.object))
             ]
             sent = max(sent, batch[-1].seq)
             await _write(response, fresh)

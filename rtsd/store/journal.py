@@ -56,6 +56,17 @@ class UnpushedChange(NamedTuple):
     """Whether a push for the same record came shortly before, for this change or another."""
 
 
+class Chosen(NamedTuple):
+    """Which entries are wanted: about an object, of some types, from one moment up to another (ISO)."""
+
+    object: str | None = None
+    types: Collection[str] = ()
+    since: str | None = None
+    until: str | None = None
+    applied: bool = False
+    """Whether only applied changes are."""
+
+
 class Step(NamedTuple):
     """An applied change of one record, with the values that it replaced."""
 
@@ -208,6 +219,45 @@ async def after(
         f"SELECT {_COLUMNS} FROM _rts_journal WHERE {where} ORDER BY seq LIMIT ?", (*parameters, limit)
     )
     return [_entry(row) for row in rows]
+
+
+async def chosen(
+    database: Database, wanted: Chosen, *, after: int | None = None, limit: int = 1000
+) -> list[Entry]:
+    """The chosen entries after `after`, else the newest of them; oldest first, at most `limit`."""
+    where, parameters = await _where(database, wanted)
+    if after is not None:
+        where, parameters = f"{where} AND seq > ?", [*parameters, after]
+    order = "DESC" if after is None else "ASC"
+    rows = await database.fetch(
+        f"SELECT {_COLUMNS} FROM _rts_journal WHERE {where} ORDER BY seq {order} LIMIT ?",
+        (*parameters, limit),
+    )
+    return [_entry(row) for row in (rows if after is not None else reversed(rows))]
+
+
+async def _where(database: Database, wanted: Chosen) -> tuple[str, list[Any]]:
+    """Return the condition on chosen entries; moments become numbers first, by their index."""
+    where = "seq > 0"
+    parameters: list[Any] = []
+    for moment, found, bound in (
+        (wanted.since, "SELECT seq FROM _rts_journal WHERE at >= ? ORDER BY at, seq LIMIT 1", "seq >= ?"),
+        (
+            wanted.until,
+            "SELECT seq FROM _rts_journal WHERE at <= ? ORDER BY at DESC, seq DESC LIMIT 1",
+            "seq <= ?",
+        ),
+    ):
+        if moment is not None:
+            rows = await database.fetch(found, (moment,))
+            where, parameters = f"{where} AND {bound}", [*parameters, rows[0][0] if rows else None]
+    if wanted.object:
+        where, parameters = f"{where} AND object = ?", [*parameters, wanted.object]
+    if wanted.types:
+        where, parameters = f"{where} AND type {AMONG}", [*parameters, list(wanted.types)]
+    if wanted.applied:
+        where = f"{where} AND type = 'change' AND outcome = 'applied'"
+    return where, parameters
 
 
 async def corrections(database: Database, object_name: str, seq: int) -> list[tuple[str, str]]:

@@ -142,7 +142,7 @@ async def breaking_off(socket: Path) -> AsyncIterator[Path]:
     async def answer(_request: web.Request) -> web.Response:
         head = {"object": "Lead", "columns": [{"name": "Id", "type": "text"}], "rows": 2, "state": "live"}
         head["at"] = to_iso(0)
-        return web.Response(text=f'{json.dumps(head)}\n[["00Q000000000001AAA"]]\n')
+        return web.Response(text=f'{json.dumps(head)}\n{{"values":[["00Q000000000001AAA"]]}}\n')
 
     app = web.Application()
     app.router.add_get("/v1/objects/Lead/export", answer)

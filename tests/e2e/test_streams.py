@@ -327,7 +327,7 @@ async def test_streams_follow_a_reload_and_the_command_line_shows_them() -> None
         await published(rig.daemons[-1])
         messages = await server.messages()
         judge(applied(rig), messages)
-        lines = (await said(rig.socket, "events", "--format", "cloudevents")).splitlines()
+        lines = (await said(rig.socket, "events", "--format", "cloudevents", "--after", "0")).splitlines()
         printed = [msgspec.json.decode(line) for line in lines]
         assert printed == sorted((message.document for message in messages), key=lambda each: int(each["id"]))
         lines = (await said(rig.socket, *FOLLOWED, "--after", printed[4]["id"], "--limit", "3")).splitlines()

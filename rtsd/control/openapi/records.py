@@ -148,13 +148,13 @@ RECORDS = (
                     rows=1_000_000,
                     state="live",
                 ),
+                protocol.ExportPage(values=[[CONTACT]]),
                 protocol.ExportEnd(rows=1_000_000),
             ]
         },
         parameters=(moment("at", "The moment that the rows are of; without it the present."),),
         errors=(NotFound, Conflict),
-        text="Between the first line and the last, each line is a list of rows, each a list of values in the"
-        " order of the columns. An answer without the last line is not whole.",
+        text="An answer without the last line is not whole.",
         lines=True,
     ),
     Operation(

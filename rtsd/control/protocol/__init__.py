@@ -57,7 +57,7 @@ from rtsd.control.protocol.events import (
     Snapshot,
     ValueChange,
 )
-from rtsd.control.protocol.export import ExportedColumn, ExportEnd, ExportHead
+from rtsd.control.protocol.export import ExportedColumn, ExportEnd, ExportHead, ExportPage
 from rtsd.control.protocol.missed import Missed, MissedChange, Spell
 from rtsd.control.protocol.package import (
     Conditions,
@@ -146,6 +146,7 @@ __all__ = [
     "EventValues",
     "ExportEnd",
     "ExportHead",
+    "ExportPage",
     "ExportedColumn",
     "Failure",
     "FieldChange",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 
 
@@ -13,7 +16,7 @@ class ExportedColumn(msgspec.Struct, kw_only=True):
 
 
 class ExportHead(msgspec.Struct, kw_only=True):
-    """The first line of `GET /v1/objects/{o}/export`. Pages follow, each a list of rows on a line."""
+    """The first line of `GET /v1/objects/{o}/export`. Pages follow, each on a line."""
 
     object: str
     columns: list[ExportedColumn]
@@ -23,6 +26,13 @@ class ExportHead(msgspec.Struct, kw_only=True):
     """How many rows the object has now: about as many will come."""
     state: str
     """The object's state: rows that are not `live` are not proven."""
+
+
+class ExportPage(msgspec.Struct, kw_only=True):
+    """A line with rows."""
+
+    values: Sequence[Sequence[Any]]
+    """Of each row, in the order of the columns."""
 
 
 class ExportEnd(msgspec.Struct, kw_only=True):

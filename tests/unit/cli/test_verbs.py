@@ -14,11 +14,6 @@ Rtsd = Callable[..., Any]
 AT = "2026-03-01T10:00:00.000Z"
 
 
-def entry(seq: int, **more: Any) -> bytes:
-    """One line of the journal."""
-    return json.dumps({"seq": seq, "at": AT, "type": "change", **more}).encode()
-
-
 def test_status_shows_the_stream(rtsd: Rtsd, daemon: Any) -> None:
     """Whether it is connected, its last event, and how the last one ended."""
     shown = daemon.answers["GET /v1/status"] = deepcopy(daemon.answers["GET /v1/status"])
@@ -118,40 +113,6 @@ def test_errors_are_listed_or_denied(rtsd: Rtsd, daemon: Any) -> None:
         "errors": [{"seq": 1, "at": AT, "error": "OrgUnreachable", "message": "no\nanswer", "count": 3}]
     }
     assert rtsd("errors").out.splitlines()[1].endswith(r"OrgUnreachable  -           3  no\nanswer")
-
-
-def test_events_reads_the_whole_journal(rtsd: Rtsd, daemon: Any) -> None:
-    """Page by page, until there is no more."""
-    daemon.answers["GET /v1/events?after=0&limit=1000"] = [
-        entry(1, object="Contact", id="003", op="update", source="push", outcome="applied", latency_ms=41),
-        entry(2, type="mode", message="push \x1breceived"),
-    ]
-    daemon.answers["GET /v1/events?after=2&limit=1000"] = [entry(5)]
-    daemon.answers["GET /v1/events?after=5&limit=1000"] = []
-    assert rtsd("events").out.splitlines() == [
-        f"1 {AT} update Contact 003 from push applied 41 ms",
-        f"2 {AT} mode push \\x1breceived",
-        f"5 {AT} change",
-    ]
-    assert [json.loads(line)["seq"] for line in rtsd("events", "--json").out.splitlines()] == [1, 2, 5]
-    assert len(rtsd("events", "--limit", "2").out.splitlines()) == 2
-
-
-def test_events_can_be_narrowed(rtsd: Rtsd, daemon: Any) -> None:
-    """--object and --after are asked of the daemon."""
-    daemon.answers["GET /v1/events?after=7&object=Lead&limit=1000"] = []
-    assert rtsd("events", "--object", "Lead", "--after", "7") == (0, "", "")
-
-
-def test_following_goes_on_after_lagging_and_tells_the_end(rtsd: Rtsd, daemon: Any) -> None:
-    """A reader that was cut off asks for the rest by itself; a daemon that stops is exit 3."""
-    snapshot = json.dumps({"type": "snapshot", "status": daemon.answers["GET /v1/status"]}).encode()
-    daemon.answers["GET /v1/events?follow=1"] = [snapshot, entry(8), b'{"type":"lagged","after":8}']
-    daemon.answers["GET /v1/events?after=8&follow=1"] = [snapshot, entry(9)]
-    status, out, err = rtsd("events", "--follow", "--json")
-    assert [json.loads(line)["seq"] for line in out.splitlines()] == [8, 9]
-    assert status == 3
-    assert err.startswith("rtsd: rtsd ended the feed")
 
 
 def test_rules_are_listed_with_what_is_wrong(rtsd: Rtsd, daemon: Any) -> None:
