@@ -42,7 +42,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Look": {
         "status": "Show whether the mirror is right and fresh, what it costs, mode, push, objects and quota.",
         "objects": "Show each mirrored object: rows, freshness, drift.",
-        "events": "Show the journal as lines; --follow keeps it coming.",
+        "events": "Show the newest entries of the journal as lines; --follow keeps them coming.",
         "missed": "Show which changes came by no push, when and why.",
         "why": "Explain one record: mirror and org side by side, and everything that touched it.",
         "history": "Show a record's past values, and which source brought each.",
@@ -52,7 +52,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "dead-letters": "Show pushes and deliveries that could not be used; retry or drop them.",
         "find": "Find records by id, or by a part of a name, an e-mail address or a phone number.",
         "sql": "Run a read-only query on the mirror.",
-        "export": "Write all rows of an object to a file, as CSV or Parquet.",
+        "export": "Write all rows of an object to FILE, as CSV or Parquet.",
         "rules": "Show rules and alerts; test a rule against the past.",
     },
     "Act": {

@@ -108,7 +108,7 @@ def _line(found: _Exported) -> str:
     rate = found.rows / max(found.seconds, 0.001)
     return (
         f"{found.file} has {plural(found.rows, 'row')} of {found.object} as of {found.at}:"
-        f" {found.bytes / 1e6:,.1f} MB in {found.seconds:.1f} s ({rate:,.0f} rows/s).{warning}"
+        f" {found.bytes / 1e6:,.1f} MB in {found.seconds:.1f} s ({rate:,.0f}/s).{warning}"
     )
 
 
@@ -179,7 +179,9 @@ class _Progress:
         self._last = now
         rate = rows / max(now - self._began, 1)  # a millisecond
         left = f", {span(int(max(total - rows, 0) / rate))} left" if rate else ""
-        click.echo(f"\r\x1b[K{rows:,} of {total:,} rows, {rate * 1000:,.0f}/s{left}", nl=False, err=True)
+        click.echo(
+            f"\r\x1b[K{rows:,} of {plural(total, 'row')}, {rate * 1000:,.0f}/s{left}", nl=False, err=True
+        )
 
     def end(self) -> None:
         """Leave a clean line."""

@@ -46,6 +46,8 @@ def test_every_verb_file_is_a_verb() -> None:
         "app",
         "ask",
         "estimate",
+        "event-lines",
+        "export-files",
         "groups",
         "options",
         "output",
@@ -54,6 +56,7 @@ def test_every_verb_file_is_a_verb() -> None:
         "questions",
         "subscription",
         "talk",
+        "whole-file",
     }
 
 
@@ -178,7 +181,9 @@ def test_a_reader_that_leaves_is_no_error(daemon: Any) -> None:
     ]
     daemon.answers["GET /v1/events?after=0&limit=1000"] = entries
     rtsd = subprocess.Popen(
-        [sys.executable, "-m", "rtsd", "events"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-m", "rtsd", "events", "--after", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     assert rtsd.stdout is not None
     assert rtsd.stderr is not None
