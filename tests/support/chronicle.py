@@ -68,7 +68,7 @@ class Chronicle:
             known[-1] = known[-1]._replace(values=values)
 
     async def _fill(self, step: Step) -> None:
-        self.filled = to_iso(START + step.at)
+        self.filled = max(to_iso(START + step.at), *self.moments.values(), "")
         await self.life.fill(self.filled)
 
     def all(self) -> list[tuple[str, Known]]:
