@@ -16,7 +16,7 @@ import msgspec
 from rtsd.cli import options
 from rtsd.cli.ask import ask
 from rtsd.cli.export_files import FORMATS, RowFile
-from rtsd.cli.output import span
+from rtsd.cli.progress_line import ProgressLine
 from rtsd.cli.whole_file import part_of, put_in_place, require_free, translated
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import ExportEnd, ExportHead, ExportPage
@@ -24,7 +24,6 @@ from rtsd.core.plural import plural
 from rtsd.errors import DaemonUnreachable, UsageError
 from rtsd.machine import monotonic_ms
 
-SHOWN_EVERY_MS = 500
 LIVE = "live"
 _BROKEN_OFF = ("rtsd ended the export before it was whole.", "Look at its log; run it again.")
 
@@ -63,17 +62,17 @@ def export(
     """
     target = None if file is None or str(file) == "-" else file
     form = form or _format_of(target)
-    shown = sys.stderr.isatty() and not as_json and (target is not None or not sys.stdout.isatty())
-    exporter = _Exporter(name, at, form, _Progress(shown=shown))
-    if target is None:
-        if as_json or (form == "parquet" and sys.stdout.isatty()):
-            raise UsageError(f"{form} on stdout leaves no place for anything else.", "Name a FILE.")
-        ask(socket, lambda client: exporter.run(client, sys.stdout.buffer))
-        return
-    require_free(target, force=force)
-    with part_of(target) as part:
-        found = ask(socket, lambda client: exporter.into(client, part))
-        put_in_place(part, target, force=force)
+    with ProgressLine(quiet=as_json or (target is None and sys.stdout.isatty())) as line:
+        exporter = _Exporter(name, at, form, line)
+        if target is None:
+            if as_json or (form == "parquet" and sys.stdout.isatty()):
+                raise UsageError(f"{form} on stdout leaves no place for anything else.", "Name a FILE.")
+            ask(socket, lambda client: exporter.run(client, sys.stdout.buffer))
+            return
+        require_free(target, force=force)
+        with part_of(target) as part:
+            found = ask(socket, lambda client: exporter.into(client, part))
+            put_in_place(part, target, force=force)
     found = msgspec.structs.replace(found, file=str(target), bytes=target.stat().st_size)
     click.echo(msgspec.json.encode(found) if as_json else _line(found))
 
@@ -119,7 +118,7 @@ class _Exporter:
     name: str
     at: str | None
     form: str
-    progress: _Progress
+    line: ProgressLine
 
     async def into(self, client: ControlClient, part: Path) -> _Exported:
         """Write a file, down to the disk."""
@@ -139,7 +138,6 @@ class _Exporter:
             writer = FORMATS[self.form](file, head.columns)
             rows = await self._write(lines, writer, head)
             writer.close()
-        self.progress.end()
         return _Exported(
             object=head.object,
             format=self.form,
@@ -156,34 +154,9 @@ class _Exporter:
             if isinstance(line, ExportPage):
                 writer.write(line.values)
                 count += len(line.values)
-                self.progress.tell(count, head.rows)
+                self.line.show(head.object, count, head.rows)
             elif isinstance(line, ExportEnd):
                 end = line
         if end is None or end.rows != count:
             raise DaemonUnreachable(*_BROKEN_OFF)
         return count
-
-
-class _Progress:
-    """Shows how far the export is, on stderr."""
-
-    def __init__(self, *, shown: bool) -> None:
-        self._shown = shown
-        self._began = self._last = monotonic_ms()
-
-    def tell(self, rows: int, total: int) -> None:
-        """Show it, if it is time."""
-        now = monotonic_ms()
-        if not self._shown or now - self._last < SHOWN_EVERY_MS:
-            return
-        self._last = now
-        rate = rows / max(now - self._began, 1)  # a millisecond
-        left = f", {span(int(max(total - rows, 0) / rate))} left" if rate else ""
-        click.echo(
-            f"\r\x1b[K{rows:,} of {plural(total, 'row')}, {rate * 1000:,.0f}/s{left}", nl=False, err=True
-        )
-
-    def end(self) -> None:
-        """Leave a clean line."""
-        if self._shown:
-            click.echo("\r\x1b[K", nl=False, err=True)
