@@ -39,7 +39,7 @@ def typed(app: RtsTui) -> str | None:
         ("3/Lead", "Lead"),
         ("5\x06Pym@acme", "Pym@acme"),
         ("8iContact 003", "Contact 003"),
-        ("0iSELECT Name", "SELECT Name"),
+        ("0SELECT Name", "SELECT Name"),
         ("2/x\x1b3/Py", "Py"),
         ("4:Pause", "Pause"),
     ],

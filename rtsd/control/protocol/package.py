@@ -58,7 +58,7 @@ class PackageDetails(msgspec.Struct, kw_only=True):
 class PackageChangedBody(msgspec.Struct):
     """The body of `POST /v1/package/changed`: API calls that another program spent, by limit."""
 
-    calls: dict[str, Annotated[int, msgspec.Meta(ge=0)]] = {}
+    calls: dict[str, Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]] = {}
     probe: bool = True
     """Probe the package now: it was changed."""
     look: bool | msgspec.UnsetType = msgspec.UNSET

@@ -246,6 +246,7 @@ async def test_a_former_version_gets_the_views(tmp_path: Path) -> None:
     path = tmp_path / "mirror.db"
     async with await SqliteEngine(path).open() as database, database.transaction() as tx:
         await tx.execute("DROP TABLE _rts_view")
+        await tx.execute("ALTER TABLE _rts_dead_letter DROP COLUMN tried_at")
         await tx.execute("PRAGMA user_version = 12")
     async with await SqliteEngine(path).open() as database:
         await applied(database, {Layout.FIVETRAN: "fivetran"})

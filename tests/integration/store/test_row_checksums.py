@@ -169,6 +169,7 @@ def number_blocks(path: Path) -> None:
             [(block, blocks[0][0], msgspec.msgpack.encode(places)) for block, places in numbered.items()],
         )
         old.execute("DROP TABLE _rts_view")  # of a later version
+        old.execute("ALTER TABLE _rts_dead_letter DROP COLUMN tried_at")
         old.execute("PRAGMA user_version=11")
 
 

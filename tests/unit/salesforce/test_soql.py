@@ -17,6 +17,7 @@ ELSEWHERE = (
     "store/",
     "apex/",
     "cli/sql.py",
+    "control/openapi/",
     "salesforce/soql.py",
     "workflows/demo/compare.py",
     "workflows/demo/postgres.py",
