@@ -217,7 +217,7 @@ JSON_VALUES = st.recursive(
 
 SCALARS: dict[str, st.SearchStrategy[Any]] = {
     "boolean": st.booleans(),
-    "integer": st.integers(),
+    "integer": st.integers() | st.sampled_from([2**31, 2**63, 2**64]),
     "null": st.none(),
     "string": WORDS | ODD,
 }
