@@ -81,7 +81,7 @@ First steps:
   rtsd status               everything at a glance
 
 Verbs that talk to the daemon find its socket by --socket, $RTSD_SOCKET, /run/rtsd/rtsd.sock,
-$XDG_RUNTIME_DIR/rtsd/rtsd.sock.
+$XDG_RUNTIME_DIR/rtsd/rtsd.sock, $XDG_STATE_HOME/rtsd/rtsd.sock.
 """
 _EPILOG = "rtsd VERB --help explains a verb, with examples."
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

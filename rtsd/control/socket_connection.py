@@ -52,7 +52,8 @@ class WrongProtocol(DaemonUnreachable):
 def socket_path(option: str | os.PathLike[str] | None = None) -> Path:
     """Return the path of the control socket: the option, `$RTSD_SOCKET`, the service's, the user's own.
 
-    Without an option or a variable it is the first that exists, else the service's.
+    Without an option or a variable it is the first that exists; else the first in a directory without access,
+    where the attempt to connect says what is missing; else the service's.
     """
     if option:
         return Path(option).expanduser()
@@ -61,7 +62,13 @@ def socket_path(option: str | os.PathLike[str] | None = None) -> Path:
     candidates = [SYSTEM_SOCKET]
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):
         candidates.append(Path(runtime) / "rtsd" / "rtsd.sock")
-    return next((path for path in candidates if _exists(path)), SYSTEM_SOCKET)
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    candidates.append(state / "rtsd" / "rtsd.sock")  # without a runtime directory: cron, su, containers
+    found = {path: _exists(path) for path in candidates}
+    for wanted in (True, None):
+        if first := next((path for path, exists in found.items() if exists is wanted), None):
+            return first
+    return SYSTEM_SOCKET
 
 
 class SocketConnection:
@@ -264,8 +271,9 @@ def _how_to_join(socket: Path) -> str:
     return f"Join its group with `sudo usermod -aG {group} {user_name(os.getuid())}`, then log in again."
 
 
-def _exists(path: Path) -> bool:
+def _exists(path: Path) -> bool | None:
+    """Return whether there is such a file; None if that cannot be seen."""
     try:
         return path.exists()
     except OSError:
-        return True  # in a directory without access: the attempt to connect says so
+        return None

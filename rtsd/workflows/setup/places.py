@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rtsd.config.engine import state_directory
+from rtsd.control.client import socket_path
 
 SYSTEM = Path("/etc/rtsd")
 SYSTEM_STATE = Path("/var/lib/rtsd")
@@ -39,9 +40,9 @@ class Places:
 
     @property
     def needs_socket(self) -> bool:
-        """Whether the verbs have to be given the socket, as they look for it elsewhere."""
-        runtime = os.environ.get("XDG_RUNTIME_DIR")
-        return self.socket is not None and self.socket != Path(runtime or "/") / "rtsd" / "rtsd.sock"
+        """Whether the verbs have to be given the socket, as another one is found before it."""
+        found = socket_path()
+        return self.socket is not None and found != self.socket and os.path.exists(found)  # noqa: PTH110 (no error)
 
     @property
     def is_service(self) -> bool:

@@ -264,13 +264,23 @@ async def test_a_connection_reset_midway_is_unreachable(path: Path) -> None:
 def test_the_socket_is_the_option_the_variable_or_the_first_that_exists(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """--socket, $RTSD_SOCKET, the service's socket, the user's own: in this order."""
+    """--socket, $RTSD_SOCKET, the service's socket, the user's own; one without access last."""
     service, runtime = tmp_path / "service.sock", tmp_path / "run"
     own = runtime / "rtsd" / "rtsd.sock"
     monkeypatch.setattr(module, "SYSTEM_SOCKET", service)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.delenv("RTSD_SOCKET", raising=False)
     assert socket_path() == service
+    kept = tmp_path / "state" / "rtsd" / "rtsd.sock"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    assert socket_path() == kept
+    monkeypatch.setattr(module, "SYSTEM_SOCKET", tmp_path / ("x" * 300))  # nobody can see whether it is there
+    assert socket_path() == kept
+    kept.unlink()
+    assert socket_path() == tmp_path / ("x" * 300)
+    monkeypatch.setattr(module, "SYSTEM_SOCKET", service)
     own.parent.mkdir(parents=True)
     own.touch()
     assert socket_path() == own
