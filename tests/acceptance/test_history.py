@@ -17,6 +17,7 @@ from rtsd.sync import retention
 from tests.support.inprocess.channels import connect, lose_pushes
 from tests.support.inprocess.stand import Stand, Standing
 from tests.support.mirror import mirror_at
+from tests.support.waiting import eventually
 
 Rows = list[tuple[Any, ...]]
 
@@ -202,7 +203,12 @@ async def test_a_moment_that_is_not_known_is_refused(stand: Standing, views: str
     assert await asked(org, "SELECT COUNT(*) FROM Lead", loaded) == [(5,)]
     org.advance(3_600)
     org.update("Lead", org.ids("Lead")[:1], Company="changed")
-    await org.read()
+
+    async def is_read() -> bool:
+        await org.read()
+        return len(shown(org, "version_op", f"Id='{org.ids('Lead')[0]}'")) == 2
+
+    await eventually(is_read, "the change is in the journal")
     keep = retention.Keep(journal_ms=1_000_000, journal_bytes=0)
     base = org.parts.base
     pruning = retention.Retention(base.database, base.inbox, base.machine.wall, keep)
