@@ -78,6 +78,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[_cluster].close()
 
 
+@pytest.fixture(autouse=True)
+def _logging_untouched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that runs in this process configures logging for all of it, and so for later tests."""
+    monkeypatch.setattr("rtsd.logs.setup", lambda *_, **__: None)
+
+
 _measured = pytest.StashKey[list[str]]()
 
 
