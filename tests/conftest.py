@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import structlog
 from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import HealthCheck, settings
 
@@ -80,7 +82,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True)
 def _logging_untouched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command that runs in this process configures logging for all of it, and so for later tests."""
+    """Log to the stderr of the test, even if a command that runs in this process configures logging."""
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     monkeypatch.setattr("rtsd.logs.setup", lambda *_, **__: None)
 
 
