@@ -21,6 +21,7 @@ from tests.bench import load, pushes
 from tests.bench.report import Report, middle, ratio, rounded
 from tests.support.processes.rig import Rig, standing
 from tests.support.processes.sender import Shot, firing
+from tests.support.serving import served
 from tests.support.waiting import eventually
 
 PACE = 50
@@ -50,16 +51,9 @@ class Receiver:
 async def receiving() -> AsyncIterator[Receiver]:
     """A receiver on a port of its own."""
     receiver = Receiver()
-    app = web.Application()
-    app.router.add_post("/hook", receiver.take)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    try:
+    async with served(receiver.take, "POST", "/hook") as url:
+        receiver.url = f"{url}/hook"
         yield receiver
-    finally:
-        await runner.cleanup()
 
 
 async def run(options: argparse.Namespace) -> Report:

@@ -19,6 +19,7 @@ from rtsd.core.signature import sign
 from tests.support.processes.barrage import OBJECT, Barrage
 from tests.support.processes.command import said
 from tests.support.processes.rig import Rig, standing
+from tests.support.serving import served
 from tests.support.waiting import eventually
 
 SECRET = "canary-hook-secret-c41d"
@@ -52,16 +53,9 @@ class Receiver:
 async def receiving() -> AsyncIterator[Receiver]:
     """A receiver on a port of its own."""
     receiver = Receiver()
-    app = web.Application()
-    app.router.add_post("/hook", receiver.take)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    try:
+    async with served(receiver.take, "POST", "/hook") as url:
+        receiver.url = f"{url}/hook"
         yield receiver
-    finally:
-        await runner.cleanup()
 
 
 def configure(rig: Rig, receiver: Receiver, when: str = "LastName IS NOT NULL", name: str = "watch") -> None:

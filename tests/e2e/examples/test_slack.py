@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from rtsd.rules.rule import Command
 from tests.support.processes.command import said
 from tests.support.processes.example import EXAMPLES
 from tests.support.processes.rig import standing
+from tests.support.serving import served
 from tests.support.waiting import eventually
 
 SCRIPT = EXAMPLES / "slack" / "post_to_slack.py"
@@ -42,23 +42,9 @@ class Slack:
 async def slack() -> AsyncIterator[Slack]:
     """A server on a port of its own."""
     made = Slack()
-    async with serving(made):
+    async with served(made.take, "POST", "/services/{tail:.*}") as url:
+        made.url = f"{url}/services/T0/B0/secret-part"
         yield made
-
-
-@asynccontextmanager
-async def serving(made: Slack) -> AsyncIterator[None]:
-    """Listen."""
-    app = web.Application()
-    app.router.add_post("/services/{tail:.*}", made.take)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}/services/T0/B0/secret-part"
-    try:
-        yield
-    finally:
-        await runner.cleanup()
 
 
 async def test_a_rule_posts_and_hostile_values_stay_text(slack: Slack) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from rtssim.org import Org
 from rtssim.process import SimulatedOrg, serve
 from rtssim.switches import ApiSwitches
 from tests.support.rtssim.api import Api, Deploy, Gateway, Login
 from tests.support.rtssim.pubsub import BusClient, bus_client, select
+from tests.support.serving import served
 
 ROWS = {"Account": 20, "Contact": 60, "Lead": 10, "Opportunity": 5}
 
@@ -23,15 +23,8 @@ ROWS = {"Account": 20, "Contact": 60, "Lead": 10, "Opportunity": 5}
 async def gateway() -> AsyncIterator[Gateway]:
     """A gateway on a port of its own."""
     taken = Gateway()
-    app = web.Application(client_max_size=16 * 1024 * 1024)
-    app.router.add_post("/v1/push", taken.take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    taken.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield taken
-    await runner.cleanup()
+    async with served(taken.take, "POST", "/v1/push") as taken.url:
+        yield taken
 
 
 @pytest.fixture

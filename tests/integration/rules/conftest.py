@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import pytest
-from aiohttp import web
 
 from tests.support.inprocess.rig import Start
 from tests.support.inprocess.rules import Make, Receiver, Ruled
+from tests.support.serving import served
 
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
     """A receiver that takes everything, until told otherwise."""
     made = Receiver()
-    app = web.Application()
-    app.router.add_post("/hook", made.take)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    made.port = runner.addresses[0][1]
-    yield made
-    if made.held is not None:
-        made.held.set()
-    await runner.cleanup()
+    async with served(made.take, "POST", "/hook") as url:
+        made.port = urlsplit(url).port or 0
+        yield made
+        if made.held is not None:
+            made.held.set()
 
 
 @pytest.fixture

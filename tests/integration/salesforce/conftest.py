@@ -9,7 +9,8 @@ import pytest
 
 from rtssim.org import Org
 from rtssim.process import serve
-from tests.support.salesforce.bench import Bench, Desk, Script, ScriptedOrg, served, token
+from tests.support.salesforce.bench import Bench, Desk, Script, ScriptedOrg, token
+from tests.support.serving import served
 
 
 @pytest.fixture

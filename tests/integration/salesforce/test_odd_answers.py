@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from rtsd.errors import SalesforceError
 from rtsd.salesforce.client import Client, RetryPolicy
 from rtsd.salesforce.credentials import Auth
-from tests.support.salesforce.bench import Answer, Bench, Pauses, ScriptedOrg, answer, served, token
+from tests.support.salesforce.bench import Answer, Bench, Pauses, ScriptedOrg, answer, token
 from tests.support.salesforce.calls import CALLS, JOB, JOBS, ORG, OTHERS, QUERY, ROW, USER, CallKind, V, page
+from tests.support.serving import served
 
 EXAMPLES = 50
 """Bodies of each kind of call."""

@@ -18,7 +18,7 @@ from rtssim.org import Org
 from rtssim.process import SimulatedOrg, serve
 from tests.support.mirror import Mirror, mirror_at, sqlite_only
 from tests.support.processes.rig import free_port
-from tests.support.salesforce.bench import served
+from tests.support.serving import served
 
 
 @pytest.fixture
