@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,16 @@ def ours(path: Path) -> dict[str, dict[str, Any]]:
     """The services of a compose file that run our image, by name."""
     found: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text())["services"]
     return {name: service for name, service in found.items() if service["image"] == IMAGE}
+
+
+def test_the_image_is_built_from_all_that_the_wheel_has() -> None:
+    """What the build of the wheel reads is in the context, which leaves out everything else."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = {*wheel["packages"], *wheel["force-include"], *wheel["shared-data"], "pyproject.toml"}
+    needed |= {project["project"]["readme"], *project["project"]["license-files"]}
+    given = {line[1:] for line in (ROOT / ".containerignore").read_text().splitlines() if line[:1] == "!"}
+    assert needed <= given
 
 
 def test_there_is_one_for_each_way_to_run_it() -> None:
