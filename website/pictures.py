@@ -5,12 +5,16 @@ Modes and states are drawn with the arrows that matter; a test checks that each 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from website.svg import Picture
 
 PLACE = Path(__file__).parents[1] / "docs" / "pictures"
 Place = tuple[float, float, float, float]
+Point = tuple[float, float]
+Arrow = tuple[str, str, Sequence[Point], str, Point | None]
+"""From one box to another, through points, with a label at a point."""
 
 COLUMNS = (16, 128, 240, 366)
 """Left edges of the three channels and of the reads."""
@@ -86,15 +90,15 @@ def engines() -> Picture:
     return shown
 
 
-MODES: dict[str, Place] = {
-    "awaiting_package": (12, 20, 156, 52),
-    "real_time": (346, 20, 162, 52),
-    "interval": (170, 176, 150, 52),
-    "disabled": (370, 176, 138, 52),
-    "unreachable": (12, 318, 144, 52),
-    "paused": (362, 318, 146, 52),
+MODES: dict[str, tuple[Place, str]] = {
+    "awaiting_package": ((12, 20, 156, 52), "Interval Sync reads"),
+    "real_time": ((346, 20, 162, 52), "pushes, in seconds"),
+    "interval": ((170, 176, 150, 52), "Interval Sync reads"),
+    "disabled": ((370, 176, 138, 52), "Interval Sync reads"),
+    "unreachable": ((12, 318, 144, 52), "Salesforce is away"),
+    "paused": ((362, 318, 146, 52), "by an operator"),
 }
-MODE_ARROWS = (
+MODE_ARROWS: tuple[Arrow, ...] = (
     ("awaiting_package", "real_time", [(168, 46), (346, 46)], "a push arrives", (254, 38)),
     ("awaiting_package", "interval", [(60, 72), (60, 202), (170, 202)], "package found", (106, 140)),
     ("real_time", "interval", [(366, 72), (254, 176)], "pushes are silent", (256, 116)),
@@ -110,34 +114,20 @@ MODE_ARROWS = (
 
 def modes() -> Picture:
     """Draw how changes arrive, and what leads from one mode to another."""
-    shown = Picture(520, 384, "The modes: how changes arrive, and what leads from one to another")
-    said = {
-        "awaiting_package": ["Interval Sync reads"],
-        "real_time": ["pushes, in seconds"],
-        "interval": ["Interval Sync reads"],
-        "disabled": ["Interval Sync reads"],
-        "unreachable": ["Salesforce is away"],
-        "paused": ["by an operator"],
-    }
-    for _, _, points, label, at in MODE_ARROWS:
-        shown.arrow(points)
-        if at is not None:
-            shown.text(*at, label)
-    for name, place in MODES.items():
-        shown.box(place, name, said[name], "good" if name == "real_time" else "box")
-    return shown
+    title = "The modes: how changes arrive, and what leads from one to another"
+    return _diagram(title, MODES, MODE_ARROWS, good="real_time")
 
 
-STATES: dict[str, Place] = {
-    "pending": (24, 20, 140, 52),
-    "loading": (192, 20, 140, 52),
-    "live": (364, 20, 144, 52),
-    "error": (24, 190, 140, 52),
-    "paused": (24, 318, 140, 52),
-    "deferred": (192, 190, 140, 52),
-    "incomplete": (364, 190, 144, 52),
+STATES: dict[str, tuple[Place, str]] = {
+    "pending": ((24, 20, 140, 52), "nothing proven yet"),
+    "loading": ((192, 20, 140, 52), "the initial audit"),
+    "live": ((364, 20, 144, 52), "the org's count agrees"),
+    "error": ((24, 190, 140, 52), "can't be mirrored"),
+    "paused": ((24, 318, 140, 52), "nothing is read"),
+    "deferred": ((192, 190, 140, 52), "waits for quota"),
+    "incomplete": ((364, 190, 144, 52), "says what is missing"),
 }
-STATE_ARROWS = (
+STATE_ARROWS: tuple[Arrow, ...] = (
     ("pending", "loading", [(164, 46), (192, 46)], "", None),
     ("loading", "live", [(332, 46), (364, 46)], "", None),
     ("live", "incomplete", [(456, 72), (456, 190)], "a doubt", (483, 136)),
@@ -159,22 +149,20 @@ STATE_ARROWS = (
 
 def states() -> Picture:
     """Draw how far an object is proven, and what moves it."""
-    shown = Picture(520, 384, "The states of an object: how far its rows are proven")
-    said = {
-        "pending": ["nothing proven yet"],
-        "loading": ["the initial audit"],
-        "live": ["the org's count agrees"],
-        "error": ["can't be mirrored"],
-        "paused": ["nothing is read"],
-        "deferred": ["waits for quota"],
-        "incomplete": ["says what is missing"],
-    }
-    for _, _, points, label, at in STATE_ARROWS:
+    return _diagram("The states of an object: how far its rows are proven", STATES, STATE_ARROWS, good="live")
+
+
+def _diagram(
+    title: str, boxes: Mapping[str, tuple[Place, str]], arrows: Iterable[Arrow], *, good: str
+) -> Picture:
+    """Draw boxes, each with a line about it, and what leads from one to another."""
+    shown = Picture(520, 384, title)
+    for _, _, points, label, at in arrows:
         shown.arrow(points)
         if at is not None:
             shown.text(*at, label)
-    for name, place in STATES.items():
-        shown.box(place, name, said[name], "good" if name == "live" else "box")
+    for name, (place, said) in boxes.items():
+        shown.box(place, name, [said], "good" if name == good else "box")
     return shown
 
 
