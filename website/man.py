@@ -23,7 +23,7 @@ The configuration; else $RTSD_CONFIG, or ~/.config/rtsd/rtsd.toml.
 The mirror in SQLite, which any program can read.
 .TP
 .I /run/rtsd/rtsd.sock
-The control socket; else $RTSD_SOCKET, or $XDG_RUNTIME_DIR/rtsd/rtsd.sock.
+The control socket; else $RTSD_SOCKET, $XDG_RUNTIME_DIR/rtsd/rtsd.sock or $XDG_STATE_HOME/rtsd/rtsd.sock.
 """.strip()
 STATUSES = r"""
 .SH EXIT STATUS
@@ -44,7 +44,7 @@ def _rtsd() -> str:
         for verb in section:
             for context in contexts("rtsd", rtsd, verb):
                 lines += _command(context)
-    return "\n".join([*lines, *STATUSES.splitlines(), *FILES.splitlines(), *_see("rtstui")]) + "\n"
+    return "\n".join([*lines, STATUSES, FILES, *_see("rtstui")]) + "\n"
 
 
 def _rtstui() -> str:

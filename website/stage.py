@@ -56,10 +56,10 @@ def stage(place: Path) -> None:
 def pages() -> Iterator[tuple[str, str]]:
     """Yield the pages by name."""
     for path in (ROOT / "docs").glob("*.md"):
-        yield path.name, _page(path.read_text())
+        text = path.read_text()
+        yield path.name, _page(_with_pages_of_the_site(text) if path.name == "reference.md" else text)
     for name, source in BESIDE.items():
         yield name, _page(relinked((ROOT / source).read_text(), {"docs/": ""}))
-    yield "reference.md", _page(_with_pages_of_the_site((ROOT / "docs" / "reference.md").read_text()))
     yield "examples.md", _page(_examples())
     yield from reference.pages().items()
     yield "reference/api.md", api.page()

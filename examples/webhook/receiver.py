@@ -34,7 +34,7 @@ PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
 CREATE TABLE IF NOT EXISTS delivery (
     number INTEGER PRIMARY KEY,                    -- in the order they came
-    id TEXT NOT NULL UNIQUE,                       -- webhook-id, the same without endy attempt
+    id TEXT NOT NULL UNIQUE,                       -- webhook-id, the same in each attempt
     came_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
     body BLOB                                      -- NULL once it is applied
 );

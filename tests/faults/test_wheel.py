@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.packages import installed
+
 ROOT = Path(__file__).parents[2]
 ENOUGH_S = 300
 
@@ -65,15 +67,12 @@ def test_the_wheel_plays_the_demo(wheel: Path, tmp_path: Path) -> None:
 
 def test_pipx_installs_it(wheel: Path, tmp_path: Path) -> None:
     """One command brings the commands and their manual pages, in an environment of their own."""
-    assert run(sys.executable, "-m", "venv", str(tmp_path / "pipx")).returncode == 0
-    got = run(str(tmp_path / "pipx" / "bin" / "pip"), "install", "--quiet", "pipx")
-    if got.returncode:
-        pytest.skip(f"pip can't get pipx here: {got.stderr[-300:]}")
+    programs = installed(tmp_path / "pipx", "pipx")
     places = {f"PIPX_{what}": str(tmp_path / what.lower()) for what in ("HOME", "BIN_DIR", "MAN_DIR")}
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **places}
     environment |= {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_"))}
     done = subprocess.run(
-        [str(tmp_path / "pipx" / "bin" / "pipx"), "install", "--python", sys.executable, str(wheel)],
+        [str(programs / "pipx"), "install", "--python", sys.executable, str(wheel)],
         capture_output=True,
         text=True,
         check=False,
