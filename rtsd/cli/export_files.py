@@ -10,6 +10,7 @@ from itertools import compress
 from typing import Any, BinaryIO, Protocol
 
 from rtsd.control.protocol import ExportedColumn
+from rtsd.core.extras import how_to_add
 from rtsd.errors import UsageError
 
 ROWS_PER_GROUP = 100_000
@@ -65,7 +66,7 @@ class ParquetFile:
         except ImportError as error:
             raise UsageError(
                 f"Parquet needs the package {error.name}",
-                "install the extra: pip install 'rtsd[parquet]'; or write CSV",
+                f"{how_to_add('parquet')}; or write CSV",
             ) from error
         self._arrow: Any = pa
         types = {

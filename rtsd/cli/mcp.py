@@ -9,6 +9,7 @@ import click
 
 from rtsd.cli import options
 from rtsd.control.client import socket_path
+from rtsd.core.extras import how_to_add
 from rtsd.errors import ConfigError
 
 
@@ -23,7 +24,5 @@ def mcp(*, socket: Path | None) -> None:
     try:
         from rtsd.workflows.assistant import serve  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise ConfigError(
-            f"rtsd mcp needs the package {error.name}", "install the extra: pip install 'rtsd[mcp]'"
-        ) from error
+        raise ConfigError(f"rtsd mcp needs the package {error.name}", how_to_add("mcp")) from error
     asyncio.run(serve(socket_path(socket)))

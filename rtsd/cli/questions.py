@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rtsd.cli.talk import INDENT, Option, Talk
 from rtsd.config.engine import is_url, without_password
+from rtsd.core.extras import how_to_add
 from rtsd.core.plural import plural
 from rtsd.core.problem import Problem
 from rtsd.core.spelling import alike
@@ -211,7 +212,7 @@ class Channel(Question):
     def ask(self, talk: Talk) -> None:
         """Suggest the best that this org and this installation can do."""
         apex = "" if self.trials.report.apex is not False else "the org's edition runs no Apex"
-        extra = "pip install 'rtsd[stream]' first" if missing_package() else ""
+        extra = how_to_add("stream") if missing_package() else ""
         options = [
             Option(
                 "stream", "the package publishes events: nothing has to reach this machine", apex or extra

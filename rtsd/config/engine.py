@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from rtsd.config.model import Config
+from rtsd.core.extras import how_to_add
 from rtsd.errors import ConfigError
 from rtsd.store.engine import Engine
 from rtsd.store.sqlite.engine import SqliteEngine
@@ -63,7 +64,7 @@ def _postgres(config: Config, url: str, password: str | None, schemas: tuple[str
     except ImportError as error:
         raise ConfigError(
             f"[store] url needs the package {error.name}",
-            "install the extra: pip install 'rtsd[postgres]'",
+            how_to_add("postgres"),
         ) from error
     return PostgresEngine(
         Server.of(url, password),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rtsd.config import Config
 from rtsd.config.values import is_loopback
 from rtsd.control import protocol
+from rtsd.core.extras import how_to_add
 from rtsd.core.instant import MINUTE_MS, Millis
 from rtsd.core.nats_credentials import parse
 from rtsd.core.problem import Problem
@@ -102,7 +103,7 @@ def require_extra(config: Config) -> None:
         except ImportError as error:
             raise ConfigError(
                 f"[[streams]] needs the package {error.name}",
-                "install the extra: pip install 'rtsd[nats]'",
+                how_to_add("nats"),
             ) from error
 
 

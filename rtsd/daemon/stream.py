@@ -15,6 +15,7 @@ from rtsd.control import protocol
 from rtsd.control.wire import iso
 from rtsd.core.channel import PUSH_EVENT
 from rtsd.core.delivery_budget import DeliveryBudget
+from rtsd.core.extras import how_to_add
 from rtsd.core.instant import Millis
 from rtsd.core.problem import Problem
 from rtsd.core.seal import SealRule
@@ -179,7 +180,7 @@ def require_extra(config: Config) -> None:
     if missing:
         raise ConfigError(
             f'[push] channel = "{config.push.channel}" needs the package {missing}',
-            "install the extra: pip install 'rtsd[stream]'",
+            how_to_add("stream"),
         )
 
 
