@@ -49,7 +49,7 @@ _FLAGS = (
     click.option("--public-url", metavar="URL", help="4: with gateway, where Salesforce posts to."),
     click.option("--listen", metavar="HOST:PORT", help="4: with gateway, where rtsd listens."),
     click.option("--endpoint", metavar="HOST:PORT", help="4: another address of the Pub/Sub API."),
-    click.option("--store", metavar="PLACE", help="5: a file, or postgresql://user@host/database."),
+    click.option("--store", metavar="PLACE", help="5: a file (default), or postgresql://user@host/database."),
     click.option("--store-password-file", type=_PATH, help="5: a file with the database's password."),
 )
 
@@ -124,8 +124,8 @@ def init(*, config_path: Path | None, yes: bool, force: bool, as_json: bool, **g
 
 
 def _require_all(given: Given) -> None:
-    """Raise UsageError for questions that no flag answers."""
-    needed = ["auth", *_NEEDED.get(given["auth"], ("login_url",)), "objects", "channel", "store"]
+    """Raise UsageError for questions that no flag answers, and that have no default."""
+    needed = ["auth", *_NEEDED.get(given["auth"], ("login_url",)), "objects", "channel"]
     if given["channel"] == "gateway":
         needed.append("public_url")
     missing = [
@@ -227,7 +227,7 @@ def _take(number: int, given: Given, trials: Trials) -> None:
     elif number == 4:
         answers.channel, answers.public_url = given["channel"], given["public_url"] or ""
     else:
-        place, password = without_password(given["store"])
+        place, password = without_password(given["store"] or str(trials.places.mirror))
         answers.store = place if is_url(place) else str(Path(place).expanduser().absolute())
         file = given["store_password_file"]
         answers.store_password = read_secret(file) if file else password

@@ -258,7 +258,7 @@ class Store(Question):
         """Suggest the user's directory for state."""
         answers = self.trials.answers
         talk.say(f"{INDENT}A file (SQLite), or postgresql://user@host/database.")
-        place = talk.ask("Store", self.about, answers.store or str(self.trials.places.state / "mirror.db"))
+        place = talk.ask("Store", self.about, answers.store or str(self.trials.places.mirror))
         answers.store = place if is_url(place) else str(Path(place).expanduser().absolute())
         if is_url(place):
             answers.store, password = without_password(place)

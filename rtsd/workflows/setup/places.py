@@ -45,6 +45,11 @@ class Places:
         return self.socket is not None and found != self.socket and os.path.exists(found)  # noqa: PTH110 (no error)
 
     @property
+    def mirror(self) -> Path:
+        """The mirror in SQLite, where no other place is named."""
+        return self.state / "mirror.db"
+
+    @property
     def is_service(self) -> bool:
         """Whether this is the configuration of the systemd service."""
         return self.config == SYSTEM / "rtsd.toml"
