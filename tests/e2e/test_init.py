@@ -179,6 +179,26 @@ async def test_change_data_capture_is_offered_as_far_as_it_is_free(org: Simulate
     assert await live(config, home) == set(names)
 
 
+async def test_unattended_without_a_store_the_default_is_taken(org: SimulatedOrg, home: Path) -> None:
+    """As Enter takes it in the conversation; its directory is made at the end, which is said."""
+    secret = home / "given"
+    secret.touch(0o600)
+    secret.write_text(org.info["client_secret"])
+    config, state = home / "rtsd.toml", home / "state_home" / "rtsd"
+    words = [
+        *("init", "--yes", "--json", "-c", config, "--login-url", org.url, "--auth", "client_credentials"),
+        *("--client-id", org.info["client_id"], "--client-secret-file", secret, "--channel", "none"),
+    ]
+    refused = await rtsd(*words, "--object", "Contct")
+    assert (refused.status, state.exists()) == (1, False)
+    ended = await rtsd(*words, "--object", "Contact")
+    assert ended.status == 0, ended.err
+    assert ended.json()["store"] == str(state / "mirror.db")
+    assert f"note {state} is not there yet." in ended.err
+    assert state.is_dir()
+    assert await live(config, home) == {"Contact"}
+
+
 async def test_unattended_into_a_live_mirror(org: SimulatedOrg, home: Path, url: str) -> None:
     """Every answer is a flag; the password of the database goes into a file of its own."""
     info = org.info

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os.path
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -35,8 +36,7 @@ _NO_PACKAGE = Problem(
     "The package is not in the org yet: until it is, rtsd reads every five minutes.",
     "`rtsd package deploy` puts it there.",
 )
-
-
+_MADE_LATER = "It is made when the configuration is written."
 _NOT_FOR_A_SERVICE = Problem(
     "A service cannot use the login of Salesforce CLI, which is that of one user.",
     "Choose another way to log in, or name another configuration with -c.",
@@ -161,12 +161,14 @@ class Trials:
 
     async def store(self) -> None:
         """Require a place that can be written to, and that has no mirror of another org. Raises Refused."""
-        self.report.problems = []
+        self.report.problems, self.notes = [], []
         with _refusing():
             settings = self._config()
-            engine = engine_of(settings)
+            engine, directory = engine_of(settings), settings.store.path.parent
             try:
-                with nullcontext() if is_url(self.answers.store) else _made(settings.store.path.parent):
+                if not is_url(self.answers.store) and _is_to_be_made(directory):
+                    self.notes.append(Problem(f"{directory} is not there yet.", _MADE_LATER))
+                else:
                     await stages.store(engine, settings, self.report)
                     await stages.own_mirror(engine, self.report)
             except RtsError as error:
@@ -199,8 +201,7 @@ class Trials:
 
     def _config(self) -> Config:
         """Return the answers so far as a configuration. Raises ConfigError."""
-        place = self.answers.store or str(self.places.state / "mirror.db")
-        answers = replace(self.answers, store=place)
+        answers = replace(self.answers, store=self.answers.store or str(self.places.mirror))
         return config.parse(answers.document(in_files=False), self.places.config)
 
 
@@ -249,20 +250,18 @@ def _mistake(error: ValueError) -> Problem:
     return Problem(f"{begin}{wrong}.", f"Allowed: {allowed}." if allowed else "")
 
 
-@contextmanager
-def _made(directory: Path) -> Iterator[None]:
-    """Make a directory for the time of a trial. Raises StorageUnwritable."""
-    missing = [place for place in (directory, *directory.parents) if not place.exists()]
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        what = f"{directory} cannot be created: {error.strerror}."
-        raise StorageUnwritable(what, "Name a place that this user may write to.") from error
-    try:
-        yield
-    finally:
-        for place in missing:
-            place.rmdir()
+def _is_to_be_made(directory: Path) -> bool:
+    """Return whether a directory is missing, and can be made. Raises StorageUnwritable."""
+    there = next(place for place in (directory, *directory.parents) if os.path.exists(place))  # noqa: PTH110
+    if not there.is_dir():
+        reason = f"{there} is not a directory"
+    elif there != directory and not os.access(there, os.W_OK | os.X_OK):
+        reason = f"{there} is not writable"
+    else:
+        return there != directory
+    raise StorageUnwritable(
+        f"{directory} cannot be created: {reason}.", "Name a place that this user may write to."
+    )
 
 
 _WORDS = {

@@ -196,13 +196,18 @@ async def test_the_store_may_be_new_or_this_orgs(mirror: Mirror, trials: Trials,
     """A mirror of another org is refused, and nothing is left of a trial."""
     await trials.login()
     trials.answers.store = str(path.parent / "new" / "deep" / "mirror.db")
+    before = path.parent.stat().st_mtime_ns
     await trials.store()
     assert not (path.parent / "new").exists()
+    assert path.parent.stat().st_mtime_ns == before, "made and removed"
+    assert [note.what for note in trials.notes] == [f"{path.parent / 'new' / 'deep'} is not there yet."]
+    assert "when the configuration is written" in trials.notes[0].do
     trials.answers.store = str(path)
     async with await mirror.engine().open() as database, database.transaction() as tx:
         await meta.put(tx, ORG_ID, "00D000000000001AAA")
     with pytest.raises(Refused, match="has the mirror of another org, 00D000000000001AAA"):
         await trials.store()
+    assert trials.notes == []
 
 
 async def test_a_store_that_cannot_be_written(trials: Trials) -> None:
