@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,28 +12,10 @@ from rtsd import config
 from rtsd.config.credentials import replace_secret
 from rtsd.workflows import check
 from rtsd.workflows.demo.environment import start, until_answering
-from rtssim.org import Org
-from rtssim.process import SimulatedOrg, serve
-from tests.support.mirror import Mirror, mirror_at
+from rtssim.process import SimulatedOrg
+from tests.support.mirror import Mirror
 
 Load = Callable[..., config.Config]
-
-
-@pytest.fixture
-async def org() -> AsyncIterator[SimulatedOrg]:
-    """An org with a few contacts and accounts."""
-    data = Org(records={"Contact": 120, "Account": 30})
-    try:
-        async with serve(data) as served:
-            yield served
-    finally:
-        data.close()
-
-
-@pytest.fixture
-def mirror(path: Path) -> Mirror:
-    """The mirror that is configured, which need not exist."""
-    return mirror_at(path)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,28 +13,10 @@ from rtsd.sync.org import ORG_ID
 from rtsd.workflows.setup.answers import Answers
 from rtsd.workflows.setup.places import Places
 from rtsd.workflows.setup.trials import Refused, Trials, address_of
-from rtssim.org import Org
-from rtssim.process import SimulatedOrg, serve
-from tests.support.mirror import Mirror, mirror_at, sqlite_only
+from rtssim.process import SimulatedOrg
+from tests.support.mirror import Mirror, sqlite_only
 from tests.support.processes.rig import free_port
 from tests.support.serving import served
-
-
-@pytest.fixture
-async def org() -> AsyncIterator[SimulatedOrg]:
-    """An org with a few contacts and accounts."""
-    data = Org(records={"Contact": 120, "Account": 30})
-    try:
-        async with serve(data) as found:
-            yield found
-    finally:
-        data.close()
-
-
-@pytest.fixture
-def mirror(path: Path) -> Mirror:
-    """The mirror that is to be, on the engine of the run."""
-    return mirror_at(path)
 
 
 @pytest.fixture
