@@ -212,22 +212,14 @@ async def after(
     database: Database, seq: int, *, object_name: str | None = None, limit: int = 1000
 ) -> list[Entry]:
     """The entries after `seq`, oldest first."""
-    where, parameters = "seq > ?", [seq]
-    if object_name:
-        where, parameters = where + " AND object = ?", [seq, object_name]  # type: ignore[list-item]
-    rows = await database.fetch(
-        f"SELECT {_COLUMNS} FROM _rts_journal WHERE {where} ORDER BY seq LIMIT ?", (*parameters, limit)
-    )
-    return [_entry(row) for row in rows]
+    return await chosen(database, Chosen(object_name), after=seq, limit=limit)
 
 
 async def chosen(
     database: Database, wanted: Chosen, *, after: int | None = None, limit: int = 1000
 ) -> list[Entry]:
     """The chosen entries after `after`, else the newest of them; oldest first, at most `limit`."""
-    where, parameters = await _where(database, wanted)
-    if after is not None:
-        where, parameters = f"{where} AND seq > ?", [*parameters, after]
+    where, parameters = await _where(database, wanted, after or 0)
     order = "DESC" if after is None else "ASC"
     rows = await database.fetch(
         f"SELECT {_COLUMNS} FROM _rts_journal WHERE {where} ORDER BY seq {order} LIMIT ?",
@@ -236,21 +228,18 @@ async def chosen(
     return [_entry(row) for row in (rows if after is not None else reversed(rows))]
 
 
-async def _where(database: Database, wanted: Chosen) -> tuple[str, list[Any]]:
-    """Return the condition on chosen entries; moments become numbers first, by their index."""
-    where = "seq > 0"
-    parameters: list[Any] = []
-    for moment, found, bound in (
-        (wanted.since, "SELECT seq FROM _rts_journal WHERE at >= ? ORDER BY at, seq LIMIT 1", "seq >= ?"),
-        (
-            wanted.until,
-            "SELECT seq FROM _rts_journal WHERE at <= ? ORDER BY at DESC, seq DESC LIMIT 1",
-            "seq <= ?",
-        ),
-    ):
-        if moment is not None:
-            rows = await database.fetch(found, (moment,))
-            where, parameters = f"{where} AND {bound}", [*parameters, rows[0][0] if rows else None]
+async def _where(database: Database, wanted: Chosen, after: int) -> tuple[str, list[Any]]:
+    """Return the condition on chosen entries after one; moments become numbers first, by their index.
+
+    It has one lower bound: of two, SQLite begins at either, and reads up to the other.
+    """
+    where = "seq > ?"
+    parameters: list[Any] = [after if wanted.since is None else await _before(database, wanted.since, after)]
+    if wanted.until is not None:
+        rows = await database.fetch(
+            "SELECT seq FROM _rts_journal WHERE at <= ? ORDER BY at DESC, seq DESC LIMIT 1", (wanted.until,)
+        )
+        where, parameters = f"{where} AND seq <= ?", [*parameters, rows[0][0] if rows else None]
     if wanted.object:
         where, parameters = f"{where} AND object = ?", [*parameters, wanted.object]
     if wanted.types:
@@ -258,6 +247,15 @@ async def _where(database: Database, wanted: Chosen) -> tuple[str, list[Any]]:
     if wanted.applied:
         where = f"{where} AND type = 'change' AND outcome = 'applied'"
     return where, parameters
+
+
+async def _before(database: Database, at: str, seq: int) -> int | None:
+    """The number before the first entry since a moment (ISO), at least `seq`; None without such an entry."""
+    for (first,) in await database.fetch(
+        "SELECT seq FROM _rts_journal WHERE at >= ? ORDER BY at, seq LIMIT 1", (at,)
+    ):
+        return max(seq, int(first) - 1)
+    return None
 
 
 async def corrections(database: Database, object_name: str, seq: int) -> list[tuple[str, str]]:
@@ -294,7 +292,7 @@ async def without_push(database: Database, seq: int, at: str, limit: int = MOST)
         f" AND NOT EXISTS ({pushed} AND (push.outcome IN ('deferred', 'unknown')"
         f" OR push.seq > found.seq AND (push.outcome <> 'applied' OR found.at >= {soon})))"
         " ORDER BY seq LIMIT ?",
-        (seq, at, limit),
+        (await _before(database, at, seq), at, limit),
     )
     return [
         UnpushedChange(
