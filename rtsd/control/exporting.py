@@ -41,7 +41,8 @@ class ExportRoute:
         stored, table = await self._stored(request.match_info["object"])
         asked = request.query.get("at")
         at = past_moment(asked, self._now()) if asked else None
-        select, head = await self._select(table, at), await self._head(stored, table, at)
+        select = table.rows if at is None else await past.known_rows_at(self._database, table, at)
+        head = await self._head(stored, table, at)
         response = web.StreamResponse(headers={"Content-Type": NDJSON})
         response.enable_chunked_encoding()
         async with aclosing(self._database.stream(select, PAGE)) as pages:
@@ -65,12 +66,6 @@ class ExportRoute:
         if found.table is None or found.cursor is None:
             raise Conflict(f"{found.name} has not been loaded yet", "export it once it is live")
         return found, found.table
-
-    async def _select(self, table: Table, at: str | None) -> str:
-        if at is None:
-            return table.rows
-        await past.require_known(self._database, table.name, at)
-        return past.rows_at(table, at, await past.known_since(self._database, table.name))
 
     async def _head(self, stored: StoredObject, table: Table, at: str | None) -> protocol.ExportHead:
         counts = await objects.row_counts(self._database)

@@ -48,20 +48,25 @@ async def complete(tx: Tx, object_name: str, at: str) -> None:
         await learned(tx, object_name, [WHOLE], at)
 
 
-async def require_known(reader: Queries, object_name: str, at: str) -> None:
-    """Require that an object's rows are known as they were at a moment (ISO). Raises UsageError."""
-    complete_since = (await known_since(reader, object_name)).get(WHOLE)
-    begin = await journal.begin(reader)
-    if complete_since is None or begin is None:
+async def known_rows_at(reader: Queries, table: Table, at: str) -> str:
+    """Return the SELECT of an object's rows at a moment (ISO). Raises UsageError if they are not known."""
+    known, begin = await known_since(reader, table.name), await journal.begin(reader)
+    if WHOLE not in known:
         raise UsageError(
-            f"the past of {object_name} is not known, as its rows have not been complete yet",
+            f"the past of {table.name} is not known, as its rows have not been complete yet",
             "ask for the present, or for a moment after the object is live",
         )
-    if at < (since := max(complete_since, begin)):
+    if begin is None:
         raise UsageError(
-            f"{object_name} is not known as it was at {at}: its past is kept since {since}",
+            f"the past of {table.name} is not known, as the journal has no entry left",
+            "ask for the present; [store] journal_keep and journal_max say how much is kept",
+        )
+    if at < (since := max(known[WHOLE], begin)):
+        raise UsageError(
+            f"{table.name} is not known as it was at {at}: its past is kept since {since}",
             f"name a moment since {since}; [store] journal_keep and journal_max say how much is kept",
         )
+    return rows_at(table, at, known)
 
 
 def rows_at(table: Table, at: str, known: Mapping[str, str]) -> str:

@@ -27,8 +27,7 @@ async def relations(reader: Queries, sql: str, at: str) -> Relations:
     found = {}
     for stored in (await objects.load(reader)).values():
         if stored.table is not None and reader.dialect.name(stored.name).lower() in names:
-            await past.require_known(reader, stored.name, at)
-            found[stored.name] = past.rows_at(stored.table, at, await past.known_since(reader, stored.name))
+            found[stored.name] = await past.known_rows_at(reader, stored.table, at)
     return found
 
 

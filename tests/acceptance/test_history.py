@@ -220,6 +220,20 @@ async def test_a_moment_that_is_not_known_is_refused(stand: Standing, views: str
     assert [row[:2] for row in found] == [(None, None), ("interval", "update")]
 
 
+async def test_a_journal_without_an_entry_says_so(stand: Standing) -> None:
+    """Retention has deleted them all: the past is gone, though the rows were complete then."""
+    org = await (await stand({"Lead": 5})).loaded()
+    then = now(org)
+    org.advance(3_600)
+    base = org.parts.base
+    pruning = retention.Retention(base.database, base.inbox, base.machine.wall, retention.Keep(1, 0))
+    while await pruning.prune():
+        pass
+    with pytest.raises(UsageError, match="past of Lead is not known, as the journal has no entry left"):
+        await asked(org, "SELECT COUNT(*) FROM Lead", then)
+    assert await asked(org, "SELECT COUNT(*) FROM Lead") == [(5,)]
+
+
 @pytest.mark.parametrize("name", ["{schema}.lead", '"{schema}" . lead', "{view}"])
 async def test_what_shows_the_present_is_refused(stand: Standing, tmp_path: Path, name: str) -> None:
     """A table by its schema, and a view of another layout: the rows would not be those of the moment."""
