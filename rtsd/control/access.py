@@ -105,6 +105,8 @@ async def shaped(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except RtsError as error:
+        if _has_begun(request):
+            raise
         mistakes = error.mistakes if isinstance(error, ConfigError) else ()
         message = " ".join((str(error), "; ".join(mistakes))).strip()
         return answer(protocol.Failure(error=error.code, message=message), status=error.http_status)
@@ -115,8 +117,8 @@ async def shaped(request: web.Request, handler: Handler) -> web.StreamResponse:
             raise
         # Its text may contain a record's values: the log gets the place only.
         log.error("bug", error=type(error).__name__, where=place(error))  # noqa: TRY400 - see above
-        if request.writer.output_size:
-            raise  # part of the answer is sent: only closing the connection shows the failure
+        if _has_begun(request):
+            raise
         message = f"rtsd has a bug here ({type(error).__name__} at {place(error)}); please report it"
         return answer(protocol.Failure(error="InternalError", message=message), status=500)
 
@@ -126,6 +128,11 @@ def _has_hung_up(request: web.Request, error: Exception) -> bool:
     return isinstance(error, ConnectionError) and (
         request.transport is None or request.transport.is_closing()
     )
+
+
+def _has_begun(request: web.Request) -> bool:
+    """Whether part of the answer is sent: only closing the connection shows a failure then."""
+    return request.writer.output_size > 0
 
 
 class ControlConnection(RequestHandler):

@@ -27,9 +27,17 @@ class ChangeDocuments:
     feed: Feed
     database: Database
 
+    async def org_id(self) -> str:
+        """Return the org's id, which every document has. Raises Conflict before the first login."""
+        found = await meta.get(self.database, ORG_ID)
+        if found is None:
+            raise Conflict("the org is not known yet", "retry once rtsd has logged in")
+        return found
+
     async def page(
         self,
         response: web.StreamResponse,
+        org_id: str,
         chosen: journal.Chosen,
         *,
         after: int | None,
@@ -47,22 +55,31 @@ class ChangeDocuments:
             beginning = await journal.chosen(self.database, wanted, after=after or 0, limit=1)
             after = beginning[0].seq - 1 if beginning else newest
         await self._write(
-            response, Changes(self.database), after or 0, chosen.object, limit=last or limit, upto=newest
+            response,
+            org_id,
+            Changes(self.database),
+            after or 0,
+            chosen.object,
+            limit=last or limit,
+            upto=newest,
         )
 
-    async def follow(self, response: web.StreamResponse, after: int | None, object_name: str | None) -> None:
+    async def follow(
+        self, response: web.StreamResponse, org_id: str, after: int | None, object_name: str | None
+    ) -> None:
         """Write the documents after an entry, else from now on, as they come."""
         sent = after if after is not None else await journal.newest_seq(self.database)
         changes = Changes(self.database)
         while True:  # a reader that lags is read for from the journal
             with self.feed.follow() as follower:
-                sent = await self._write(response, changes, sent, object_name)
+                sent = await self._write(response, org_id, changes, sent, object_name)
                 async for _ in follower.batches():
-                    sent = await self._write(response, changes, sent, object_name)
+                    sent = await self._write(response, org_id, changes, sent, object_name)
 
     async def _write(
         self,
         response: web.StreamResponse,
+        org_id: str,
         changes: Changes,
         sent: int,
         object_name: str | None,
@@ -71,10 +88,7 @@ class ChangeDocuments:
         upto: int | None = None,
     ) -> int:
         """Write documents up to an entry, else the newest, or `limit` of them; return the last one read."""
-        org_id = await meta.get(self.database, ORG_ID)
         newest = await journal.newest_seq(self.database) if upto is None else upto
-        if org_id is None:
-            raise Conflict("the org is not known yet", "retry once rtsd has logged in")
         left = limit
         while left is None or left:
             most = PAGE if left is None else min(PAGE, left)

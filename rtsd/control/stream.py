@@ -85,15 +85,16 @@ class EventStream:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         """Answer with a page of the journal, or follow it."""
         query = self._query(request)
+        org_id = await self._documents.org_id() if query.cloudevents else ""
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         response.enable_chunked_encoding()
         await response.prepare(request)
         try:
             if query.cloudevents and query.follow:
-                await self._documents.follow(response, query.after, query.chosen.object)
+                await self._documents.follow(response, org_id, query.after, query.chosen.object)
             elif query.cloudevents:
                 await self._documents.page(
-                    response, query.chosen, after=query.after, limit=query.limit, last=query.last
+                    response, org_id, query.chosen, after=query.after, limit=query.limit, last=query.last
                 )
             elif not query.follow:
                 await self._page(response, query)

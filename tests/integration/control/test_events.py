@@ -7,11 +7,14 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import aiohttp
 import pytest
 
 from rtsd.control import feed, stream
 from rtsd.control.feed import Feed
 from rtsd.control.protocol import Event
+from rtsd.errors import StorageFailed
+from rtsd.store import journal
 from rtsd.store.journal import Note
 from tests.support.inprocess.control import Followed, Socket
 from tests.support.inprocess.rig import Rig
@@ -39,6 +42,32 @@ async def test_pages_go_on_after_a_number(socket: Socket) -> None:
     own = await socket.lines(f"/v1/events?object=contact&after={numbers[-6]}")
     assert [event["message"] for event in own if event["type"] == "error"] == ["n1", "n3"]
     assert await socket.lines("/v1/events?limit=0") == []
+
+
+@pytest.mark.parametrize("more", ["", "&follow=1"])
+async def test_documents_of_an_org_that_is_not_known_are_refused(socket: Socket, more: str) -> None:
+    """Before the first login: the status tells it, as the answer has not begun."""
+    async with socket.rig.parts.base.database.transaction() as tx:
+        await tx.execute("DELETE FROM _rts_meta WHERE key='org_id'")
+    status, answer = await socket.ask("GET", f"/v1/events?format=cloudevents{more}")
+    assert (status, answer["error"]) == (409, "Conflict")
+    assert "the org is not known yet" in answer["message"]
+
+
+async def test_an_error_within_an_answer_breaks_it_off(
+    socket: Socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No second status comes into the middle of it: the reader sees that it has no end."""
+
+    async def fail(*_: object, **__: object) -> list[Any]:
+        raise StorageFailed("the disk is away", "wait")
+
+    monkeypatch.setattr(journal, "after", fail)
+    async with socket.http.get("http://rtsd/v1/events?follow=1&after=0") as answer:
+        assert answer.status == 200
+        assert json.loads(await answer.content.readline())["type"] == "snapshot"
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await answer.read()
 
 
 async def test_a_change_has_the_contracts_keys(socket: Socket) -> None:
