@@ -60,7 +60,7 @@ class ChangeDocuments:
             Changes(self.database),
             after or 0,
             chosen.object,
-            limit=last or limit,
+            limit=limit if last is None else last,
             upto=newest,
         )
 

@@ -83,6 +83,8 @@ async def test_a_change_has_the_contracts_keys(socket: Socket) -> None:
     assert {key: change[key] for key in wanted} == wanted
     assert change["changed"] == ["Email"]
     assert isinstance(change["latency_ms"], int)
+    for last in range(2):
+        assert len(await socket.lines(f"/v1/events?format=cloudevents&last={last}")) == last
 
 
 async def test_following_begins_with_the_status(socket: Socket) -> None:
