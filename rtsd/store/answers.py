@@ -33,6 +33,12 @@ def require_text(sql: str) -> None:
         raise UsageError("the query contains a NUL character", "remove it")
 
 
+def rejected(engine: str, reason: str, *, is_select: bool) -> UsageError:
+    """Return the error of a query that an engine rejects: a SELECT that is wrong, or what may be none."""
+    do = "correct the query" if is_select else "use a single SELECT"
+    return UsageError(f"{engine} rejects the query: {reason}", do)
+
+
 def too_slow(limit_s: float) -> UsageError:
     """Return the error of a query over the time limit."""
     return UsageError(f"the query took longer than {limit_s:.0f} s", "restrict it to fewer rows")

@@ -17,7 +17,16 @@ import psycopg
 
 from rtsd.core.instant import to_iso
 from rtsd.errors import UsageError
-from rtsd.store.answers import AT_ONCE, MAX_BYTES, MAX_ROWS, TIME_LIMIT_S, require_text, too_large, too_slow
+from rtsd.store.answers import (
+    AT_ONCE,
+    MAX_BYTES,
+    MAX_ROWS,
+    TIME_LIMIT_S,
+    rejected,
+    require_text,
+    too_large,
+    too_slow,
+)
 from rtsd.store.dialect import quoted
 from rtsd.store.past_query import Relations
 from rtsd.store.postgres.adapters import number
@@ -49,6 +58,17 @@ _FILES = frozenset({"pg_hba_file_rules", "pg_ident_file_mappings", "pg_file_sett
 """Views of the server's files, which a superuser may read."""
 
 
+_WRONG_SELECT = (
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.AmbiguousColumn,
+    psycopg.errors.GroupingError,
+    psycopg.DataError,
+)
+"""Errors in a SELECT; a syntax error may mean another statement, which no cursor takes."""
+
+
 class PostgresAnswers:
     """Runs queries on both schemas."""
 
@@ -78,9 +98,8 @@ class PostgresAnswers:
             except psycopg.OperationalError as error:
                 raise store_error(error, self._server.name) from error
             except psycopg.Error as error:
-                raise UsageError(
-                    f"PostgreSQL rejects the query: {first_line(error)}", "use a single SELECT"
-                ) from error
+                is_select = isinstance(error, _WRONG_SELECT)
+                raise rejected("PostgreSQL", first_line(error), is_select=is_select) from error
             finally:
                 await connection.close()
 

@@ -12,13 +12,25 @@ from pathlib import Path
 import msgspec
 
 from rtsd.errors import RtsError, StoreError, UsageError
-from rtsd.store.answers import AT_ONCE, MAX_BYTES, MAX_ROWS, TIME_LIMIT_S, require_text, too_large, too_slow
+from rtsd.store.answers import (
+    AT_ONCE,
+    MAX_BYTES,
+    MAX_ROWS,
+    TIME_LIMIT_S,
+    rejected,
+    require_text,
+    too_large,
+    too_slow,
+)
 from rtsd.store.dialect import quoted
 from rtsd.store.past_query import Relations
 from rtsd.store.sqlite import query_worker
 
 MAX_MEMORY = 48 << 20
 """Bytes that SQLite may use for a query; the bundled one sorts in memory."""
+
+_NO_SELECT = ("not authorized", "You can only execute one statement")
+"""How the messages begin about what is no single SELECT."""
 
 
 class _Asked(msgspec.Struct):
@@ -104,4 +116,4 @@ def _refusal(found: _Head) -> RtsError:
         )
     if found.refused == "no_query":
         return UsageError("not a query", "use a single SELECT")
-    return UsageError(f"SQLite rejects the query: {found.detail}", "use a single SELECT")
+    return rejected("SQLite", found.detail, is_select=not found.detail.startswith(_NO_SELECT))

@@ -51,6 +51,22 @@ async def test_anything_else_is_refused(socket: Socket, sql: str) -> None:
     assert body["rows"] == [[5]]
 
 
+@pytest.mark.parametrize(
+    ("sql", "advice"),
+    [
+        ("DELETE FROM Contact", "use a single SELECT"),
+        ("SELECT 1; SELECT 2", "use a single SELECT"),
+        ("SELECT Nam FROM Contact", "correct the query"),
+        ("SELECT Id FROM Kontact", "correct the query"),
+        ("SELECT nonsense(Id) FROM Contact", "correct the query"),
+    ],
+)
+async def test_a_wrong_name_is_not_called_another_statement(socket: Socket, sql: str, advice: str) -> None:
+    """What to do is about what is wrong: a SELECT with a misspelt name is a single SELECT already."""
+    _, body = await socket.ask("POST", "/v1/query", {"sql": sql})
+    assert body["message"].endswith(f"; {advice}")
+
+
 async def test_a_long_query_is_stopped(socket: Socket, monkeypatch: pytest.MonkeyPatch) -> None:
     """A query is limited in time, so that it cannot hold the WAL."""
     for engine in (query, answers):
