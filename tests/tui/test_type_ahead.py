@@ -52,6 +52,15 @@ async def test_what_is_typed_ahead_is_typed(keys: str, text: str, socket: Path) 
         assert daemon.requests == []
 
 
+async def test_what_is_pasted_after_a_key_waits_for_it(socket: Path) -> None:
+    """A paste in a burst goes into the line that the key before it opens, and the keys after it come after it."""
+    async with watching(socket) as (app, pilot, _daemon):
+        burst(app, "2/")
+        app.post_message(events.Paste("obj:Con"))
+        burst(app, "tact")
+        await until(lambda: typed(app) == "obj:Contact", pilot)
+
+
 async def test_a_key_that_is_held_down_moves_as_often() -> None:
     """Four times down in a burst are four rows, and what follows comes after them."""
     app = still_app(filled(live()), view="3")
