@@ -264,7 +264,8 @@ class Help(Reader):
 
 
 WORDS = {
-    "proven": "at that moment all rows equalled the org's: by a full read, or by counts and stamps",
+    "proven": "at that moment all rows equalled the org's: by a full read, or by counts and stamps;"
+    " later changes make the rows now differ",
     "as of": "the mirror shows everything that was committed before that time",
     "p50 p95 p99": "so many of 100 changes were in the mirror within that time",
     "drift": "rows that a check found missing, stale or orphaned in the mirror",

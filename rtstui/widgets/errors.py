@@ -14,7 +14,7 @@ from rtsd.core.figures import age, count, day_clock
 from rtsd.core.plural import plural
 from rtstui.clean import masked
 from rtstui.format import fit, right, wrap
-from rtstui.rows import Row
+from rtstui.rows import Row, Span
 from rtstui.widgets.panel import SEPARATOR, Panel
 from rtstui.widgets.table import Table
 
@@ -45,15 +45,23 @@ class ErrorLog(Table):
             return (
                 f"The error log cannot be read: {state.log_error}" if state.log_error else "Waiting for rtsd…"
             )
-        return "✔ No errors."
+        return "✔ No errors." if not (letters := self._lost()) else f"▲ No errors, but {letters}."
+
+    def empty_role(self) -> str:
+        """That of a warning while changes were not applied."""
+        return "warn" if self._lost() and self.state.errors is not None else super().empty_role()
+
+    def _lost(self) -> str:
+        """Return how many dead letters there are; nothing if there are none."""
+        letters = self.state.status.dead_letters if self.state.status else 0
+        return plural(letters, "dead letter") if letters else ""
 
     def titles(self) -> tuple[str, str]:
         """The number of errors in 24 hours, and of dead letters."""
         state = self.state
         below = f"{plural(state.status.errors_24h, 'error')} in 24 h" if state.status else ""
-        letters = state.status.dead_letters if state.status else 0
         above = self.dated("Errors") if self.keys() and self.size.width >= NARROW else "Errors"
-        return above, f"{below} · {plural(letters, 'dead letter')}" if letters else below
+        return above, SEPARATOR.join(filter(None, (below, self._lost())))
 
     def _when(self, at: str, *, wide: bool) -> str:
         """Return the age of an error, or its time, with the date of an older day."""
@@ -127,29 +135,52 @@ class DeadLetters(Table):
         if not self._letters():
             return None
         if width < NARROW:
-            return ((f"{'':4}{'ID':>6}  {'OBJECT':<10} REASON", "head"),)
+            number, name = self._widths()
+            return ((f"{'':4}{'ID':>{number}} {'AGE':>4}  {fit('OBJECT', name)} REASON", "head"),)
         return ((f"{'':4}{'ID':>6}  {'OBJECT':<14} {'RECORD':<18} {'TRIES':>5} {'AGE':>4}  REASON", "head"),)
 
     def row(self, key: str, width: int) -> Row:
-        """One letter; a narrow panel leaves out record, tries and age."""
+        """One letter; a narrow panel leaves out record and tries."""
         letter = self._letters()[key]
         picked = key in self.picked
-        first: Row = (
-            ("[x] " if picked else "[ ] ", "accent" if picked else "dim"),
-            (right(key, 6) + "  ", ""),
-            (fit(letter.object or "", 10 if width < NARROW else 14) + " ", "bold"),
-        )
-        said = masked(letter.message) if self.masking else letter.message
-        last: Row = ((f"{letter.reason}: ", "error"), (said, ""))
+        box: Span = ("[x] " if picked else "[ ] ", "accent" if picked else "dim")
+        when: Span = (right(age(letter.at, self.state.now()), 4) + "  ", "dim")
+        last: Row = ((f"{letter.reason}: ", "error"), (self._message(letter), ""))
         if width < NARROW:
-            return first + last
+            number, name = self._widths()
+            return (
+                box,
+                (right(key, number) + " ", ""),
+                when,
+                (fit(letter.object or "", name) + " ", "bold"),
+                *last,
+            )
         return (
-            *first,
+            box,
+            (right(key, 6) + "  ", ""),
+            (fit(letter.object or "", 14) + " ", "bold"),
             (fit(letter.record or "", 18) + " ", "dim"),
             (right(str(letter.attempts), 5) + " ", ""),
-            (right(age(letter.at, self.state.now()), 4) + "  ", "dim"),
+            when,
             *last,
         )
+
+    def paint(self, width: int, height: int) -> list[Row]:
+        """The rows; in a narrow panel with room below them, also the whole message of the chosen one."""
+        rows, letter = super().paint(width, height), self.find(self.cursor)
+        if letter is None or width >= NARROW:
+            return rows
+        said = wrap(self._message(letter), width - 4)
+        return [*rows, *(((f"    {line}", "dim"),) for line in said[: max(0, height - len(rows))])]
+
+    def _widths(self) -> tuple[int, int]:
+        """Return the cells that a narrow panel gives to ids and to objects."""
+        letters = self._letters()
+        names = (len(letter.object or "") for letter in letters.values())
+        return max(2, *map(len, letters)), min(10, max(6, *names))
+
+    def _message(self, letter: DeadLetter) -> str:
+        return masked(letter.message) if self.masking else letter.message
 
     def action_pick(self) -> None:
         """Choose the row, or undo that, and go to the older one."""

@@ -114,9 +114,10 @@ class Objects(Table):
         wide = width >= WIDE
         fresh = fit("FRESH p50/95/99", 22) + "  " if wide else right("p95", 7) + "  "
         fresh = fresh if width >= NARROW else ""
-        proven = f"{'PROVEN':>11} {'AGO':>4} " if wide else ""
+        # What was proven is as of then: what changed since is in the rows of now alone.
+        rows = f"{'ROWS NOW':>11} {'PROVEN':>11} {'AGO':>4}" if wide else f"{'ROWS':>11}"
         name = self._name_width(width)
-        text = f"{fit('OBJECT', name)} {'STATE':<12} {'ROWS':>11} {proven}{'AS OF':>6}  {fresh}DRIFT"
+        text = f"{fit('OBJECT', name)} {'STATE':<12} {rows} {'AS OF':>6}  {fresh}DRIFT"
         return ((text, "head"),)
 
     def row(self, key: str, width: int) -> Row:

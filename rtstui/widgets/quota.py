@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from rtsd.control.limits import is_measured, is_stopped, limit_name, limit_role, used_share
 from rtsd.control.protocol import Limit
-from rtsd.core.figures import count, day_clock, percent, short, until
+from rtsd.core.figures import UNKNOWN, count, day_clock, percent, short, until
+from rtsd.core.quota import API_REQUESTS
 from rtstui.format import fit, right, wrap
 from rtstui.rows import Row, Span
 from rtstui.widgets.panel import Panel
@@ -17,6 +19,9 @@ WIDE = 96
 
 FORECAST = 26
 """Width in cells of the longest usual forecast."""
+
+NOT_KNOWN = ("not known yet: first hour", "not known yet", UNKNOWN)
+"""A start is busy: no forecast is made of less than an hour."""
 
 NOT_READ = "No limits read yet: rtsd asks Salesforce soon."
 
@@ -38,17 +43,21 @@ def split_bar(limit: Limit, width: int) -> list[Span]:
 
 def forecast(limit: Limit, panel: Panel, room: int) -> Span:
     """Return when a limit runs out, or else rtsd stops, at the present rate; in a form for the room."""
+    role, *forms = _forecast(limit, panel.state.now())
+    return (next((form for form in forms if len(form) <= room), forms[-1]), role)
+
+
+def _forecast(limit: Limit, now: datetime) -> tuple[str, ...]:
+    """Return the role of the forecast, and its forms, the longest first."""
     if limit.remaining <= 0:
-        return ("used up", "error")
+        return ("error", "used up")
     end, verb = (limit.exhausted_at, "out") if limit.exhausted_at else (limit.reached_at, "stops")
     if is_stopped(limit) and not limit.exhausted_at:
-        return ("rtsd has stopped" if room >= len("rtsd has stopped") else "stopped", "warn")
+        return ("warn", "rtsd has stopped", "stopped")
     if end is None:
-        return ("lasts", "dim") if is_measured(limit) else ("not known yet", "dim")
-    now = panel.state.now()
+        return ("dim", "lasts") if is_measured(limit) else ("dim", *NOT_KNOWN)
     at, left = day_clock(end, now), until(end, now)
-    forms = (f"{verb} {at}, in {left}", f"{verb} {at}", f"{verb} in {left}", f"in {left}")
-    return (next((form for form in forms if len(form) <= room), left), "warn")
+    return ("warn", f"{verb} {at}, in {left}", f"{verb} {at}", f"{verb} in {left}", f"in {left}", left)
 
 
 class Quota(Panel):
@@ -71,7 +80,7 @@ class Quota(Panel):
         limits = sorted(status.quota.limits, key=used_share, reverse=True)
         if not limits:
             return [((line, "dim"),) for line in wrap(NOT_READ, width)]
-        limits.sort(key=lambda limit: limit.name != "DailyApiRequests")
+        limits.sort(key=lambda limit: limit.name != API_REQUESTS)
         rows: list[Row] = [self._row(limit, width) for limit in limits[:height]]
         if len(rows) < height:
             calls = status.quota.calls_24h
