@@ -52,12 +52,12 @@ class TypeAheadApp(App[int]):
         leads_on = self._leads_on(event)
         await super().on_event(event)
         if leads_on:
-            # It is handled by whatever has the focus, which asks the app to move the focus, or to open a screen.
+            # Whatever has the focus handles it, and asks the app to move the focus, or to open a screen.
             handler = self.focused or self.screen
             handler.call_later(self._look, event, None, 0)
-            self.set_timer(GIVES_UP_S, lambda: self._go_on(event))
+            self.set_timer(GIVES_UP_S, lambda: self._next(event))
         else:
-            self._go_on(event)
+            self._next(event)
 
     def _leads_on(self, event: Typed) -> bool:
         """Return whether it may open something: not what is typed into a line, nor a key held down."""
@@ -74,11 +74,11 @@ class TypeAheadApp(App[int]):
         now = self.screen, self.focused
         same = same + 1 if now == before and now[1] is not None else 0
         if same == STABLE:
-            self._go_on(event)
+            self._next(event)
         else:
             self.call_later(now[0].call_after_refresh, self._look, event, now, same)
 
-    def _go_on(self, event: Typed) -> None:
+    def _next(self, event: Typed) -> None:
         """Hand over the next one, unless that was done."""
         if event is not self._awaited:
             return

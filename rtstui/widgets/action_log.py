@@ -36,7 +36,7 @@ class ActionTable(DocumentTable[Actions, Event]):
 
     def paint(self, width: int, height: int) -> list[Row]:
         """The rows, with the cursor on the newest: an older log is shown while the new one comes."""
-        if not self._moved:
+        if not self._moved and self.cursor != next(iter(self.shown()), None):
             self.restart()
         return super().paint(width, height)
 

@@ -71,7 +71,7 @@ def _row(name: str, verdict: Verdict, width: int) -> Row:
 
 
 def _fitting(facts: Sequence[str], room: int) -> str:
-    """Return the facts that fit, an ellipsis in place of the others; of the first two at least the beginning."""
+    """Return the facts that fit, "…" in place of the others; of the first two at least the beginning."""
     said = SEPARATOR.join(facts)
     for number in range(len(facts) - 1, 1, -1):
         if width_of(((said, ""),)) <= room:

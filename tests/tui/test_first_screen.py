@@ -1,4 +1,4 @@
-"""What the first screen says in the first minutes: nothing is called well that is not, no word is cut short."""
+"""What the first screen says in the first minutes: nothing is called well that is not, no word is cut."""
 
 from __future__ import annotations
 

@@ -7,6 +7,8 @@ in these pairs. The places with the most colours are also painted in every theme
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +25,7 @@ from rtstui.app import RtsTui
 from rtstui.contrast import READABLE, contrast
 from rtstui.screens.view import View
 from rtstui.themes import CONTRAST, DARK, LIGHT, MONO, ROLES, role_colours
+from rtstui.widgets.panel import Panel
 from tests.support.dashboard.app import filled, still_app, text, until
 from tests.support.dashboard.contrast import TERMINALS, colours, segments, unreadable
 from tests.support.dashboard.papers import CONTACT
@@ -45,6 +48,8 @@ PROBE = Theme(
 
 THEMES = (DARK, LIGHT, CONTRAST, *BUILTIN_THEMES.values())
 
+TURNS = 100
+"""Of the event loop: milliseconds, in which a timer ticks once at most."""
 
 PLACES = (("3", "A", "type Account"), ("1", "colon", "key "))
 """A view, a key there, and words that are on the screen then."""
@@ -124,6 +129,27 @@ async def test_every_stop_stands_at_every_size(socket: Path, size: tuple[int, in
             assert "This panel failed" not in screen, stop.name
             assert all(cell_len(line) <= size[0] for line in screen.splitlines()), stop.name
         assert app.is_running
+
+
+async def test_what_nobody_touches_comes_to_rest(socket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No view or dialog computes its rows again and again: a tick that causes the next would take a core."""
+    ticks: Counter[Panel] = Counter()
+    tick = Panel.tick
+
+    def counted(panel: Panel) -> None:
+        ticks[panel] += 1
+        tick(panel)
+
+    monkeypatch.setattr(Panel, "tick", counted)
+    busy = {}
+    async with toured(socket) as (app, pilot):
+        async for stop in tour(app, pilot):
+            ticks.clear()
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+            if found := [str(panel) for panel, number in ticks.items() if number > TURNS / 10]:
+                busy[stop.name] = found
+    assert busy == {}
 
 
 async def test_without_colours_everything_stands(socket: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,7 @@ async def test_what_is_typed_ahead_is_typed(keys: str, text: str, socket: Path) 
 
 
 async def test_what_is_pasted_after_a_key_waits_for_it(socket: Path) -> None:
-    """A paste in a burst goes into the line that the key before it opens, and the keys after it come after it."""
+    """A paste goes into the line that the key before it opens, and the keys after it come later."""
     async with watching(socket) as (app, pilot, _daemon):
         burst(app, "2/")
         app.post_message(events.Paste("obj:Con"))
