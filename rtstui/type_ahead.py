@@ -11,6 +11,7 @@ from typing import Any
 
 from textual import events
 from textual.app import App
+from textual.await_complete import AwaitComplete
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
@@ -58,6 +59,13 @@ class TypeAheadApp(App[int]):
             self.set_timer(GIVES_UP_S, lambda: self._next(event))
         else:
             self._next(event)
+
+    def pop_screen(self) -> AwaitComplete:
+        """Close the uppermost screen; a key that was handled there has had its effect."""
+        popped = super().pop_screen()
+        if self._awaited is not None:
+            self._look(self._awaited, None, 0)
+        return popped
 
     def _leads_on(self, event: Typed) -> bool:
         """Return whether it may open something: not what is typed into a line, nor a key held down."""

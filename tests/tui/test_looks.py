@@ -9,29 +9,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.cells import cell_len
 from rich.color import ColorType
 from textual.color import Color
-from textual.pilot import Pilot
 from textual.theme import BUILTIN_THEMES, Theme
 
-from rtstui.app import RtsTui
 from rtstui.contrast import READABLE, contrast
 from rtstui.screens.view import View
 from rtstui.themes import CONTRAST, DARK, LIGHT, MONO, ROLES, role_colours
 from rtstui.widgets.panel import Panel
-from tests.support.dashboard.app import filled, still_app, text, until
+from tests.support.dashboard.app import text, until
 from tests.support.dashboard.contrast import TERMINALS, colours, segments, unreadable
-from tests.support.dashboard.papers import CONTACT
-from tests.support.dashboard.scenarios import silent
-from tests.support.dashboard.tour import tour
-from tests.support.dashboard.watching import pressed, watching
+from tests.support.dashboard.tour import tour, toured
+from tests.support.dashboard.watching import pressed
 
 GROUNDS = ("background", "surface", "panel")
 NAMED = {name: Color(1, 10 * place, 5).hex for place, name in enumerate((*GROUNDS, *ROLES))}
@@ -53,16 +46,6 @@ TURNS = 100
 
 PLACES = (("3", "A", "type Account"), ("1", "colon", "key "))
 """A view, a key there, and words that are on the screen then."""
-
-
-@asynccontextmanager
-async def toured(socket: Path, **options: Any) -> AsyncIterator[tuple[RtsTui, Pilot[int]]]:
-    """The dashboard, live on one daemon and with another to choose."""
-    async with watching(socket, size=(80, 24), **options) as (app, pilot, daemon):
-        daemon.letters[1].record = CONTACT
-        app.link.read_log()
-        app.links.append(still_app(filled(silent())).links[0])
-        yield app, pilot
 
 
 async def test_every_text_can_be_read_in_every_theme(socket: Path) -> None:

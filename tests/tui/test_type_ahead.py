@@ -8,11 +8,13 @@ import pytest
 from textual import events
 from textual.widgets import Input, TextArea
 
+from rtstui import type_ahead
 from rtstui.app import RtsTui
 from rtstui.screens.view import View
 from rtstui.widgets.objects import Objects
 from tests.support.dashboard.app import filled, still_app, until
 from tests.support.dashboard.scenarios import live
+from tests.support.dashboard.tour import tour, toured
 from tests.support.dashboard.watching import watching
 
 NAMES = {"/": "slash", ":": "colon", " ": "space", "@": "at", "\x06": "ctrl+f", "\x1b": "escape"}
@@ -59,6 +61,16 @@ async def test_what_is_pasted_after_a_key_waits_for_it(socket: Path) -> None:
         app.post_message(events.Paste("obj:Con"))
         burst(app, "tact")
         await until(lambda: typed(app) == "obj:Contact", pilot)
+
+
+async def test_no_key_of_the_tour_is_waited_for_in_vain(
+    socket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each key's effects are noticed, those of a key that closes what handled it, too: no lag after Esc."""
+    monkeypatch.setattr(type_ahead, "GIVES_UP_S", 3600)
+    async with toured(socket) as (app, pilot):
+        async for _ in tour(app, pilot):
+            pass
 
 
 async def test_a_key_that_is_held_down_moves_as_often() -> None:

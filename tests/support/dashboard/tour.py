@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from textual.pilot import Pilot
 
 from rtstui.app import RtsTui
 from rtstui.screens.view import View
-from tests.support.dashboard.app import text, until
+from tests.support.dashboard.app import filled, still_app, text, until
+from tests.support.dashboard.papers import CONTACT
+from tests.support.dashboard.scenarios import silent
+from tests.support.dashboard.watching import pressed, watching
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +93,21 @@ STOPS = (
 async def tour(app: RtsTui, pilot: Pilot[int], *, fits: bool = True) -> AsyncIterator[Stop]:
     """Press the keys of each stop, and yield it once it is on the screen, which `fits` its words."""
     for stop in STOPS:
-        for key in stop.keys:
-            await pilot.press(key)
+        await pressed(pilot, *stop.keys)
         if fits:
             await until(lambda stop=stop: stop.seen in text(app), pilot)
-        else:
-            await pilot.pause(0.05)
         yield stop
         before = app.screen
-        for key in stop.back:
-            await pilot.press(key)
+        await pressed(pilot, *stop.back)
         if stop.back and not isinstance(before, View):
             await until(lambda before=before: app.screen is not before, pilot)
+
+
+@asynccontextmanager
+async def toured(socket: Path, **options: Any) -> AsyncIterator[tuple[RtsTui, Pilot[int]]]:
+    """The dashboard, live on one daemon and with another to choose."""
+    async with watching(socket, size=(80, 24), **options) as (app, pilot, daemon):
+        daemon.letters[1].record = CONTACT
+        app.link.read_log()
+        app.links.append(still_app(filled(silent())).links[0])
+        yield app, pilot
