@@ -139,11 +139,11 @@ class Errors(Leaf):
         self._placed = False
 
     def prepare(self) -> None:
-        """Once both lists are there, go to the letters if there are no errors."""
+        """Go to the letters if these are the first rows there are."""
         log, letters = self.query_one(ErrorLog), self.query_one(DeadLetters)
-        if self._placed or self.app.focused is not log or letters.state.dead_letters is None:
+        if self._placed or self.app.focused is not log:
             return
-        self._placed = True
+        self._placed = bool(log.keys() or letters.keys())
         if letters.keys() and not log.keys():
             letters.focus()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from rtsd.control.protocol import DeadLetter
 from rtstui.screens.action_log import ActionLog
 from rtstui.screens.dialogs import Confirm, Help, Reader
@@ -67,10 +69,16 @@ async def test_sql_takes_what_is_typed_and_escape_frees_the_keys(socket: Path) -
         await until(lambda: " · read 12:34:56 UTC" in text(app), pilot)
 
 
-async def test_errors_begins_where_there_are_rows(socket: Path) -> None:
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_errors_begins_where_there_are_rows(socket: Path, when: str) -> None:
     """With no error but a dead letter R acts at once, the tab marks no error, enter shows the letter."""
     async with watching(socket, size=(120, 35)) as (app, pilot, daemon):
-        daemon.errors, daemon.status.errors_24h, daemon.status.dead_letters = [], 0, 1
+        daemon.errors, daemon.letters, daemon.status.errors_24h, daemon.status.dead_letters = [], [], 0, 0
+        daemon.send([], status=True)
+        await until(lambda: app.state.errors == app.state.dead_letters == [], pilot)
+        if when == "after":
+            await pressed(pilot, "4")
+            await until(lambda: "✔ No errors." in text(app), pilot)
         daemon.letters = [
             DeadLetter(
                 id=1,
@@ -81,9 +89,11 @@ async def test_errors_begins_where_there_are_rows(socket: Path) -> None:
                 record="a02Dn00000Kk1PnAAJ",
             )
         ]
+        daemon.status.dead_letters = 1
         daemon.send([], status=True)
-        await until(lambda: app.state.errors == [], pilot)
-        await pressed(pilot, "4")
+        await until(lambda: app.state.dead_letters, pilot)
+        if when == "before":
+            await pressed(pilot, "4")
         await until(lambda: app.focused is app.screen.query_one(DeadLetters), pilot)
         await until(lambda: "4 Errors ▲1" in text(app), pilot)
         await pressed(pilot, "enter")

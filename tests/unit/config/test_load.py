@@ -296,7 +296,9 @@ def test_what_streams_need_is_an_extra(load: Load, monkeypatch: pytest.MonkeyPat
     fanout.require_extra(load(more=streams))
     monkeypatch.setitem(sys.modules, "nats.js", None)
     fanout.require_extra(load())
-    with pytest.raises(ConfigError, match=r"needs the package nats.* pip install 'rtsd\[nats\]'"):
+    with pytest.raises(
+        ConfigError, match=r"needs the package nats.*install rtsd with the extra rtsd\[nats\]"
+    ):
         fanout.require_extra(load(more=streams))
 
 
