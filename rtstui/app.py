@@ -258,6 +258,22 @@ class RtsTui(OperatorApp):
         if not isinstance(self.screen, View):
             return
         self.switch_mode(view)
+        if isinstance(self.screen, View):
+            self.screen.back_to = "1"
+
+    def action_leave_view(self) -> None:
+        """Go back to the view that led here, else to the overview."""
+        if isinstance(self.screen, View):
+            self.switch_mode(self.screen.back_to)
+
+    def _lead_to(self, view: str) -> Screen[Any]:
+        """Open a view for what was chosen in another one, which keeps its place; return its screen."""
+        origin, before = self.screen, self.current_mode
+        self.switch_mode(view)
+        if isinstance(origin, View) and isinstance(self.screen, View) and view != before:
+            origin.stay()
+            self.screen.back_to = before
+        return self.screen
 
     def action_events_of(self, name: str) -> None:
         """Open the event view with the entries of an object."""
@@ -265,15 +281,13 @@ class RtsTui(OperatorApp):
 
     def action_events_matching(self, words: str) -> None:
         """Open the event view with a filter."""
-        self.switch_mode("2")
-        screen = self.screen
+        screen = self._lead_to("2")
         if isinstance(screen, Events):
             screen.call_later(screen.only, words)
 
     def action_record(self, name: str | None, record: str) -> None:
         """Open a record; without a name, of the object that has it."""
-        self.switch_mode("8")
-        screen = self.screen
+        screen = self._lead_to("8")
         if isinstance(screen, RecordView):
             screen.call_later(screen.show, name, record)
 
@@ -291,8 +305,7 @@ class RtsTui(OperatorApp):
         if (item := self.chosen_object()) is None:
             self.say(NO_OBJECT)
             return
-        self.switch_mode("6")
-        screen = self.screen
+        screen = self._lead_to("6")
         if isinstance(screen, ConditionsView):
             screen.call_later(screen.show, item.name)
 

@@ -11,8 +11,10 @@ from textual.content import Content
 from textual.screen import ModalScreen
 
 from rtsd.control.protocol import Event
+from rtstui.actions import Order
 from rtstui.messages import RowChosen, RowOpened
 from rtstui.screens.dialogs import Reader
+from rtstui.undo import way_back
 from rtstui.widgets.action_log import ActionCard, ActionTable
 from rtstui.widgets.chrome import ReplyLine
 from rtstui.widgets.panel import ROLE_CLASSES, SEPARATOR
@@ -36,9 +38,7 @@ class ActionLog(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Yield the table, and the chosen action in full."""
-        with Vertical(id="dialog") as box:
-            undo = "" if self._read_only else "u undo · "
-            box.border_subtitle = Content(f"{undo}enter full · esc close")
+        with Vertical(id="dialog"):
             yield ActionTable(id="actions")
             yield ActionCard(id="action-card")
             yield ReplyLine()
@@ -52,8 +52,11 @@ class ActionLog(ModalScreen[None]):
         """Bring its panels up to date."""
         table, card = self.query_one(ActionTable), self.query_one(ActionCard)
         table.tick()
-        self.query_one("#dialog").border_title = Content(SEPARATOR.join(filter(None, table.border())))
-        card.chosen = self.chosen
+        box, chosen = self.query_one("#dialog"), self.chosen
+        box.border_title = Content(SEPARATOR.join(filter(None, table.border())))
+        can_undo = chosen and not self._read_only and isinstance(way_back(chosen, table.state.status), Order)
+        box.border_subtitle = Content(f"{'u undo · ' if can_undo else ''}enter full · esc close")
+        card.chosen = chosen
         card.tick()
         self.query_one(ReplyLine).tick()
 

@@ -142,8 +142,11 @@ class Confirm(Dialog):
             self.notify(f"Nothing is done yet: type {self._word}, then enter.", markup=False, timeout=4)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """Close with the button's answer."""
-        self.dismiss(event.button.id == "yes")
+        """Close with the button's answer; enter on Cancel may have been meant as yes."""
+        is_yes = event.button.id == "yes"
+        if not is_yes and self._word is None:
+            self.notify("Nothing was done: y says yes.", markup=False, timeout=4)
+        self.dismiss(is_yes)
 
 
 class Reader(Dialog):

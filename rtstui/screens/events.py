@@ -56,6 +56,11 @@ class Events(View):
         yield Stream(id="stream")
         yield EventCard(id="card")
 
+    def begin(self) -> None:
+        """Follow the newest again."""
+        super().begin()
+        self.stream.action_follow()
+
     @property
     def stream(self) -> Stream:
         """The stream of events."""
@@ -185,7 +190,7 @@ class Events(View):
             self.notify("Choose an entry with a record first: up and down do.", markup=False, timeout=4)
 
     def action_back(self) -> None:
-        """Close the detail, else the filter, else go live, else go to the overview."""
+        """Close the detail, else the filter, else go live, else go to the view before."""
         card, box = self.query_one(EventCard), self.query_one("#filter", FilterLine)
         if card.has_class("-open"):
             card.remove_class("-open")
@@ -194,4 +199,4 @@ class Events(View):
         elif self.stream.frozen is not None:
             self.stream.action_follow()
         else:
-            self.app.call_later(self.app.run_action, "view('1')")
+            self.app.call_later(self.app.run_action, "leave_view")

@@ -82,7 +82,7 @@ class QueryView(Leaf):
         if self.query_one(SqlEditor).text.strip() or table.sql:
             table.focus()
         else:
-            self.app.call_later(self.app.run_action, "view('1')")
+            self.app.call_later(self.app.run_action, "leave_view")
 
     def begin(self) -> None:
         """Give the keys to the editor while it is empty: what is typed are no commands then.

@@ -64,6 +64,9 @@ class View(Screen[None]):
 
     _settled = _left = False
 
+    back_to = "1"
+    """The view that escape leads back to."""
+
     body_id: ClassVar[str] = ""
 
     LEADS: ClassVar[bool] = False
@@ -152,12 +155,16 @@ class View(Screen[None]):
         for line in self.query(InputLine):
             line.leave()
 
+    def stay(self) -> None:
+        """Keep the place: what was opened from here leads back."""
+        self._left = False
+
 
 class Leaf(View):
-    """A view that escape leaves for the overview."""
+    """A view that escape leaves."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "app.view('1')", "overview", show=False, id="view.back")
+        Binding("escape", "app.leave_view", "back", show=False, id="view.back")
     ]
 
 

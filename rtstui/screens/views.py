@@ -40,7 +40,8 @@ class Overview(View):
     ]
 
     def begin(self) -> None:
-        """Go on where it was left: from here views are opened, and escape leads back."""
+        """Follow the events again; the keys stay where they were, as views are opened from here."""
+        self.query_one(Stream).action_follow()
 
     def body(self) -> ComposeResult:
         """Yield the panels; the style sheet places them by width."""
@@ -61,7 +62,12 @@ class Overview(View):
         """Audit the object that the first answer names."""
         status = self.query_one(Objects).state.status
         worst = worst_object(status) if status else None
-        await self.app.run_action(f"audit(False, {worst.name!r})" if worst else "audit")
+        if worst:
+            await self.app.run_action(f"audit(False, {worst.name!r})")
+        elif self.query_one(Objects).has_focus:
+            await self.app.run_action("audit")
+        else:
+            self.notify("Nothing differs. tab goes to the objects: A audits the one under the cursor.")
 
     def action_filter(self) -> None:
         """Open the filter of the table in focus; that of the stream is in the event view."""

@@ -352,8 +352,12 @@ def first_key(binding: Binding) -> str:
 
 
 def _is_typed(active: ActiveBinding) -> bool:
-    """Return True for a key that is a letter or a sign: while something is typed, it is text."""
-    return len(format_key(active.binding.key)) == 1 and not active.binding.priority
+    """Return True for a key that is a letter or a sign: while something is typed, it is text.
+
+    Enter and the arrows are written by one sign, too, which no key types.
+    """
+    written = format_key(active.binding.key)
+    return len(written) == 1 and written.isascii() and not active.binding.priority
 
 
 def key_name(active: ActiveBinding) -> str:

@@ -69,7 +69,15 @@ class SqlEditor(TextArea):
         """Say what enter does now."""
         self._say_keys()
 
+    def watch_has_focus(self, has_focus: bool) -> None:  # noqa: FBT001 (Textual's)
+        """Say what the keys do here, or how to come back."""
+        super().watch_has_focus(has_focus)
+        self._say_keys()
+
     def _say_keys(self) -> None:
+        if not self.has_focus:
+            self.border_subtitle = Content("i edits it")
+            return
         enter = "enter runs · ctrl+n new line" if self.is_whole else "; and enter, or ctrl+r, runs"
         leads = "to the rows" if self.text.strip() else "leaves"
         self.border_subtitle = Content(f"{enter} · tab completes · ↑ ↓ history · esc {leads}")

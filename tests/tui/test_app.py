@@ -17,15 +17,19 @@ from rtstui.widgets.errors import DeadLetters
 from rtstui.widgets.objects import Objects
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.stream import Stream
-from tests.support.dashboard.app import Clock, answered, filled, running, still_app, text, until
+from tests.support.dashboard.app import (
+    Clock,
+    answered,
+    filled,
+    rows_in_focus,
+    running,
+    still_app,
+    text,
+    until,
+)
 from tests.support.dashboard.fake_daemon import FakeDaemon
 from tests.support.dashboard.scenarios import event, events, healthy, live, silent
 from tests.support.dashboard.watching import pressed, watching
-
-
-def rows_in_focus(app: RtsTui) -> list[str]:
-    """The rows of the panel that has the focus, which its heavy border tells."""
-    return [line for line in text(app).splitlines() if line.startswith("┃ ")]
 
 
 async def test_the_overview_answers_without_a_key(socket: Path) -> None:

@@ -148,6 +148,11 @@ def text(app: RtsTui) -> str:
     return "\n".join(strip.text[:width] for strip in painted(app)[:height])
 
 
+def rows_in_focus(app: RtsTui) -> list[str]:
+    """The rows of the panel that has the focus, which its heavy border tells."""
+    return [line for line in text(app).splitlines() if line.startswith("┃ ")]
+
+
 def painted(app: RtsTui) -> list[Strip]:
     """The screen as it is painted."""
     return app.screen._compositor.render_strips()  # noqa: SLF001 - no other way to see it as text
