@@ -121,8 +121,9 @@ class Stream(Panel, can_focus=True):
         if not lines:
             return [((self._empty(), "dim"),)]
         if self.frozen is not None:
-            # The panel may have shrunk since the cursor moved: the detail opens below it.
-            self._top = max(self.cursor - height + 1, min(self._top, self.cursor))
+            # The panel may have shrunk since the cursor moved: the detail opens below it. Or it has grown.
+            last = max(0, len(self.frozen) - height)
+            self._top = max(self.cursor - height + 1, min(self._top, self.cursor, last))
             focus = self.cursor - self._top
             rows = self._page(self.frozen[self._top : self._top + height], width)
             return [_marked(row) if y == focus else row for y, row in enumerate(rows)]

@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.dashboard import papers
 from tests.support.dashboard.action_entries import action
-from tests.support.dashboard.app import notices, rows_in_focus, text, until
+from tests.support.dashboard.app import answered, filled, notices, rows_in_focus, still_app, text, until
+from tests.support.dashboard.scenarios import live
 from tests.support.dashboard.tour import typed
 from tests.support.dashboard.watching import pressed, watching
 
@@ -71,3 +72,17 @@ async def test_undo_is_offered_for_what_can_be_undone(socket: Path, name: str, o
         await pressed(pilot, "L")
         await until(lambda: f"{name} of Lead" in text(app) and "enter full" in text(app), pilot)
         await until(lambda: ("u undo · enter full" in text(app)) is offered, pilot)
+
+
+async def test_a_page_that_was_frozen_fills_a_larger_screen() -> None:
+    """A terminal that was small for a moment: the rows above come back."""
+    app = still_app(answered(filled(live())), view="1")
+    async with app.run_test(size=(120, 35)) as pilot:
+        await pressed(pilot, "up")
+        before = len(rows_in_focus(app))
+        await pilot.resize_terminal(80, 24)
+        await until(lambda: len(rows_in_focus(app)) < before, pilot)
+        await pressed(pilot, "up")
+        await pilot.resize_terminal(120, 35)
+        await until(lambda: len(rows_in_focus(app)) == before, pilot)
+        assert all("PU" in row for row in rows_in_focus(app))
