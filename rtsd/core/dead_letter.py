@@ -16,7 +16,10 @@ class Explanation(NamedTuple):
 
 
 EXPLANATIONS = {
-    "UnknownObject": Explanation("{object} is not mirrored", "Add it to [[objects]] and retry, or drop it."),
+    "UnknownObject": Explanation(
+        "{object} is not mirrored",
+        "Add an [[objects]] section for it to rtsd.toml, restart rtsd, and retry; or drop it.",
+    ),
     "UnknownField": Explanation(
         "a field is not in the mirror", "rtsd retries it by itself once the field is there."
     ),

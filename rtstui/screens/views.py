@@ -125,7 +125,7 @@ class Errors(Leaf):
 
     HELP = (
         "The error log, and the dead letters: changes that could not be applied, with the reason. "
-        "Enter opens the record that a row names."
+        "Enter opens the record that a row names, if it is mirrored, or the whole reason."
     )
     AUTO_FOCUS = "ErrorLog"
     body_id = "errors-view"

@@ -102,7 +102,8 @@ async def test_a_retry_that_fails_again_says_so_and_why(socket: Path) -> None:
         await pressed(pilot, "R", "y")
         await until(lambda: notices(app))
         why = "Dead letter 8812 failed again: Survey__c is not mirrored."
-        assert notices(app) == [f"{why} Add it to [[objects]] and retry, or drop it."]
+        do = "Add an [[objects]] section for it to rtsd.toml, restart rtsd, and retry; or drop it."
+        assert notices(app) == [f"{why} {do}"]
         await until(lambda: "6 tries, the last 12:34:56 UTC" in text(app), pilot)
         assert "lost 12:33:56 UTC" in text(app)
         assert "rtsd retries it by itself once the field is there." in text(app)

@@ -212,7 +212,7 @@ RECORDS = (
                     outcome="failed",
                     error="UnknownObject",
                     reason="Spaceship__c is not mirrored",
-                    do="Add it to [[objects]] and retry, or drop it.",
+                    do="Add an [[objects]] section for it to rtsd.toml, restart rtsd, and retry; or drop it.",
                 ),
             ]
         },

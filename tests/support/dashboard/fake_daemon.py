@@ -228,7 +228,7 @@ class FakeDaemon:
         letter = next(letter for letter in self.letters if letter.id == number)
         letter.attempts, letter.tried_at = letter.attempts + 1, ago(0)
         why = "Survey__c is not mirrored"
-        do = "Add it to [[objects]] and retry, or drop it."
+        do = "Add an [[objects]] section for it to rtsd.toml, restart rtsd, and retry; or drop it."
         return {"retried": True, "outcome": "failed", "error": letter.reason, "reason": why, "do": do}
 
     def _paper(self, request: web.Request) -> Any:
