@@ -38,6 +38,8 @@ class Finding(NamedTuple):
     fact: str
     brief: str = ""
     key: str = ""
+    subject: str = ""
+    """What the key is about, said where other findings stand between the two."""
 
 
 WELL_STATES = frozenset({"live", "loading", "pending", "paused"})
@@ -59,12 +61,14 @@ def right(status: Status, now: datetime) -> Verdict:
         return Verdict("off", ("no objects are chosen in the configuration",), "no objects", "none")
     proven, found = sum(is_proven(item) for item in objects), list(_findings(status, now))
     said = f"{proven}/{len(objects)} proven"
+    culprit = found[0]
+    key = f"{culprit.key} {culprit.subject}" if len(found) > 1 and culprit.subject else culprit.key
     return Verdict(
-        found[0].role,
+        culprit.role,
         (f"{proven} of {len(objects)} proven{_oldest(objects, now)}", *(finding.fact for finding in found)),
-        said + found[0].brief,
+        said + culprit.brief,
         said,
-        found[0].key,
+        key,
     )
 
 
@@ -95,7 +99,8 @@ def _findings(status: Status, now: datetime) -> Iterator[Finding]:
 def _broken(broken: Sequence[Object]) -> Finding | None:
     if not broken:
         return None
-    return Finding("error", f"{broken[0].name}: {broken[0].error}{_others(broken)}", ", error", "3 shows")
+    worst = broken[0]
+    return Finding("error", f"{worst.name}: {worst.error}{_others(broken)}", ", error", "3 shows", worst.name)
 
 
 def worst_object(status: Status) -> Object | None:
@@ -111,7 +116,7 @@ def _differing(differing: Sequence[Object], now: datetime) -> Finding | None:
     when = age(worst.drift.checked_at, now) if worst.drift else UNKNOWN
     brief = f", {short(sum(drift_of(item) for item in differing))} differ"
     fact = f"{worst.name}: {_kinds(worst)}, {when} ago{_others(differing)}"
-    return Finding("warn", fact, brief, "A repairs")
+    return Finding("warn", fact, brief, "A repairs", worst.name)
 
 
 def _kinds(item: Object) -> str:
@@ -126,7 +131,7 @@ def _dead(letters: int) -> Finding | None:
     if not letters:
         return None
     fact = f"{plural(letters, 'dead letter')}: changes not applied"
-    return Finding("warn", fact, f", {short(letters)} dead", "4 lists")
+    return Finding("warn", fact, f", {short(letters)} dead", "4 lists", "dead letters")
 
 
 def _unproven(items: Sequence[Object]) -> Finding | None:
@@ -190,8 +195,11 @@ def fresh(status: Status, now: datetime) -> Verdict:
         facts = _said(way, missed, _newest(status), goal.fact, _quiet(status))
         return Verdict("warn", facts, f"{detour.word}, {last}", detour.word, detour.key)
     brief = f"{goal.brief}, {last}" if goal.brief else last
-    facts = _said(_newest(status), goal.fact, way, missed, _quiet(status))
-    key = "7 lists" if missed else ""
+    newest = _newest(status)
+    # The long culprit may be cut where there is little room: the short way stands before it.
+    first = (f"{newest}, {way}", goal.fact) if goal.key and newest else (newest, goal.fact, way)
+    facts = _said(*first, missed, _quiet(status))
+    key = goal.key or ("7 lists" if missed else "")
     return Verdict(goal.role, facts, brief, goal.brief or last, key)
 
 
@@ -219,14 +227,14 @@ def _goal(status: Status, now: datetime) -> Finding:
     if slowest is None or slowest.freshness_ms is None:
         is_idle = status.push.quiet == "idle"
         return Finding("ok" if is_idle else "off", "" if is_idle else "no change measured yet")
-    p95, role = millis(slowest.freshness_ms.p95), "ok"
+    p95, role, key = millis(slowest.freshness_ms.p95), "ok", ""
     said = f"{p95} (p95), goal {millis(goal)}"
     if goal is None:
         role, said = "off", f"{p95} (p95), no goal is stated"
     elif slowest.freshness_ms.p95 > goal:
-        role, said = "warn", f"worst {slowest.name} {p95} (p95{when}), goal {millis(goal)}"
+        role, said, key = "warn", f"worst {slowest.name} {p95} (p95{when}), goal {millis(goal)}", "3 shows"
     newest = _newest(status)
-    return Finding(role, said, newest if newest and role == "ok" else f"p95 {p95}")
+    return Finding(role, said, newest if newest and role == "ok" else f"p95 {p95}", key)
 
 
 def _newest(status: Status) -> str:
@@ -283,7 +291,7 @@ def _arrival(status: Status, now: datetime, last: str, detour: Detour | None) ->
 
 def _missed(status: Status) -> str:
     missed = status.push.missed_24h
-    return f"{plural(missed, 'change')} came without a push" if missed else ""
+    return f"{plural(missed, 'change')} came without a push in 24 h" if missed else ""
 
 
 def _quiet(status: Status) -> str:
