@@ -157,7 +157,7 @@ def resuming(names: Sequence[str]) -> Order:
         f"Pushes for {said} that arrived meanwhile are applied. What is mirrored stays, and is proven again:"
         " that costs a few API calls."
     )
-    done = f"{said} resumed; what is mirrored is being proven again."
+    done = f"{said} resumed; rtsd is proving again what is mirrored."
     return Order(f"Resume {said}?", [((text, ""),)], "Resume", done, lambda client: client.resume(names))
 
 

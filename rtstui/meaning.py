@@ -60,6 +60,9 @@ OBJECTS = {
     "error": Sign("✖", "error", "error"),
 }
 
+PROVING = Sign("◐", "proving", "busy")
+"""A pending object that was loaded before, such as a resumed one: its rows are there."""
+
 OBJECT_NOTES = {
     "pending": "Waits for its first full read.",
     "loading": "The initial audit reads every row through the Bulk API; pushes are taken meanwhile.",

@@ -5,15 +5,11 @@ from __future__ import annotations
 from rtsd.control.protocol import Object
 from rtsd.control.verdict import cost, drift_of, fresh, is_loaded, right
 from rtsd.core.figures import UNKNOWN, millis
-from rtstui.meaning import Sign, link_sign, object_sign
+from rtstui.meaning import PROVING, Sign, link_sign, object_sign
 from rtstui.state import State
 
 DIFFERS = Sign("▲", "differs", "warn")
 """An object whose rows a check found wrong, and that are not repaired: `live` is no longer true."""
-
-
-PROVING = Sign("◐", "proving", "busy")
-"""A pending object that was loaded before, such as a resumed one: its rows are there."""
 
 
 def sign_of(item: Object) -> Sign:

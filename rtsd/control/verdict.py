@@ -153,7 +153,7 @@ def _unproven(items: Sequence[Object]) -> Finding | None:
         case "paused":
             key = "P resumes"
         case "pending" if is_loaded(worst):
-            fact = f"{worst.name}: being proven again"
+            fact = f"{worst.name}: proving again"
     return Finding(role, fact + _others(items), "", key)
 
 

@@ -17,7 +17,7 @@ from textual.widgets import Button, Input
 
 from rtsd.core.plural import plural
 from rtstui.format import wrap
-from rtstui.meaning import MODES, OBJECTS
+from rtstui.meaning import MODES, OBJECTS, PROVING
 from rtstui.rows import Row, plain, width_of
 from rtstui.widgets.chrome import first_key, key_name
 from rtstui.widgets.panel import ROLE_CLASSES, Panel
@@ -284,6 +284,11 @@ WORDS = {
 def _legend() -> list[Row]:
     return [
         (("  objects  ", "dim"), *((f"{sign.text}  ", sign.role) for sign in OBJECTS.values())),
+        (
+            ("           ", "dim"),
+            (f"{PROVING.text}  ", PROVING.role),
+            ("again: it was loaded before, or paused", ""),
+        ),
         (("  modes    ", "dim"), *((f"{sign.text}  ", sign.role) for sign in MODES.values())),
         (
             ("  events   ", "dim"),

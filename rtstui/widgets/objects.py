@@ -13,9 +13,9 @@ from rtsd.core.figures import UNKNOWN, age, count, day_clock, millis, percent, s
 from rtsd.core.plural import plural
 from rtstui import channel
 from rtstui.format import bar, fit, right, wrap
-from rtstui.meaning import DIFFERS_NOTE, OBJECT_NOTES, PROVING_NOTE, as_of
+from rtstui.meaning import DIFFERS_NOTE, OBJECT_NOTES, PROVING, PROVING_NOTE, as_of
 from rtstui.rows import Row, Span, plain
-from rtstui.verdict import DIFFERS, PROVING, freshness, sign_of
+from rtstui.verdict import DIFFERS, freshness, sign_of
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table
 
@@ -239,6 +239,8 @@ def _drift(item: Object, table: Panel) -> list[Span]:
     checked = age(item.drift.checked_at, table.state.now())
     if wrong := drift_of(item):
         return [(f"▲ {count(wrong)}, {checked} ago", "warn")]
+    if sign_of(item) is PROVING:  # what an earlier check showed is no answer about now
+        return [(UNKNOWN, "dim")]
     found = found_by_check(item)
     return [(f"✔ {count(found)} repaired, {checked}" if found else f"✔ none, {checked} ago", "dim")]
 
@@ -255,4 +257,5 @@ def _check(item: Object, card: Panel) -> list[Span]:
     text = f"{count(found.missing)} missing, {count(found.stale)} stale, {count(found.orphaned)} orphaned"
     repaired = ", repaired" if found.repaired and found_by_check(item) else ""
     when = f"  {age(found.checked_at, card.state.now())} ago{repaired}"
-    return [(text, "warn" if drift_of(item) else "ok"), (when, "dim")]
+    well = "dim" if sign_of(item) is PROVING else "ok"
+    return [(text, "warn" if drift_of(item) else well), (when, "dim")]

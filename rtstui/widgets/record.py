@@ -17,6 +17,7 @@ from rtstui.format import fit, wrap
 from rtstui.meaning import source_sign
 from rtstui.rows import Row
 from rtstui.value_text import change_text, text_of
+from rtstui.verdict import sign_of
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table
 
@@ -265,7 +266,7 @@ class WhyCard(Panel):
         touched = ", ".join(f"{number} {word}" for word, number in counts.items())
         said.append((f"Touched by: {touched or 'nothing that is still in the journal'}.", ""))
         proven = day_clock(why.mirrored.proven_at, now) if why.mirrored.proven_at else "never"
-        said.append((f"Its object is {why.mirrored.state}, proven {proven}.", ""))
+        said.append((f"Its object is {self._state_of(why)}, last proven {proven}.", ""))
         if why.mirrored.conditions:
             said.append((f"Only these fields make the org push: {', '.join(why.mirrored.conditions)}.", ""))
         if why.mirrored.where:
@@ -274,6 +275,12 @@ class WhyCard(Panel):
             hidden = ", ".join(f"{name} ({how})" for name, how in why.mirrored.privacy.items())
             said.append((f"Unreadable here by a privacy rule: {hidden}.", "dim"))
         return said
+
+    def _state_of(self, why: Why) -> str:
+        """Return the state of the record's object, in the word of the view of objects."""
+        objects = self.state.status.objects if self.state.status else []
+        item = next((item for item in objects if item.name == why.object), None)
+        return sign_of(item).word if item else why.mirrored.state
 
     def _part(self, value: Any) -> str:
         """Return a value as a part of a sentence; one that is long is read above, in full."""

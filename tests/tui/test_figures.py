@@ -152,8 +152,9 @@ async def test_a_resumed_object_is_proven_again_and_not_loaded() -> None:
         await until(lambda: "Its rows stay." in text(app))
         screen = text(app)
     assert re.search(r"Contact +◐ proving +663,102", screen)
-    assert "5 of 6 proven, oldest 1h ago · Contact: being proven again" in screen
+    assert "5 of 6 proven, oldest 1h ago · Contact: proving again" in screen
     assert "full read" not in screen
+    assert "✔ none" not in re.findall(r"Contact +◐.*", screen)[0], "what an earlier check showed is past"
 
 
 async def test_the_plot_ends_with_the_use_that_the_table_shows() -> None:

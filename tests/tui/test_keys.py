@@ -26,7 +26,15 @@ async def test_help_lists_the_keys_that_work_here(socket: Path) -> None:
         await until(lambda: isinstance(app.screen, Help), pilot)
         await until(lambda: "EVERYWHERE" in text(app))
         screen = text(app)
-        for words in ("audit…", "pause/resume…", "next panel", "commands", "interval", "deferred"):
+        for words in (
+            "audit…",
+            "pause/resume…",
+            "next panel",
+            "commands",
+            "interval",
+            "deferred",
+            "◐ proving",
+        ):
             assert words in screen, words
         await pressed(pilot, "escape")
         await until(lambda: not isinstance(app.screen, Help), pilot)

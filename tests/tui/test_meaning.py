@@ -154,7 +154,7 @@ def test_where_several_things_are_wrong_the_key_names_the_first() -> None:
     status = SCENARIOS["live"]()
     status.objects[1].state, status.objects[1].progress = "pending", 1.0
     found = right(status, NOW)
-    assert found.facts[2] == f"{status.objects[1].name}: being proven again"
+    assert found.facts[2] == f"{status.objects[1].name}: proving again"
     assert found.key == "4 lists dead letters"
 
 

@@ -38,6 +38,16 @@ async def test_an_id_alone_is_looked_for_in_every_object(socket: Path) -> None:
         assert f"{PATH}/why" not in daemon.asked, "looking must not cost an API call"
 
 
+async def test_the_object_of_a_record_has_the_state_that_its_view_shows(socket: Path) -> None:
+    """ "Pending, proven 03:42" stood beside "proving" in the view of objects."""
+    async with watching(socket, size=(200, 50)) as (app, pilot, _):
+        assert app.state.status is not None
+        contact = next(item for item in app.state.status.objects if item.name == "Contact")
+        contact.state = "pending"
+        await typed(app, pilot, CONTACT)
+        await until(lambda: "Its object is proving, last proven" in text(app), pilot)
+
+
 async def test_what_is_no_id_is_not_asked_for(socket: Path) -> None:
     """What may be a name is searched for; nothing at all is told, and the line stays open."""
     async with watching(socket) as (app, pilot, daemon):
