@@ -31,7 +31,7 @@ class Signal(StrEnum):
     """What was observed."""
 
     PUSH = "push received"
-    SILENCE = "no push for silence_after"
+    SILENCE = "no push"
     RELAY_FAILED = "the relay does not pass changes on"
     PACKAGE_FOUND = "package found"
     PACKAGE_MISSING = "package not in the org"

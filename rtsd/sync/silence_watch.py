@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rtsd.core.instant import Millis
+from rtsd.core.instant import MINUTE_MS, Millis
 from rtsd.core.mode import Mode, Signal
 from rtsd.core.silence import Quiet
 from rtsd.services import Service
@@ -21,6 +21,11 @@ LONGEST_PAUSE_MS: Millis = 1_000
 
 PROOF_PAUSE_S = 60.0
 """Seconds until the next read, if pushes for the changes found may still arrive."""
+
+
+def _told(duration: Millis) -> str:
+    """Return a duration as an operator would write it: `30m`, `90s`, `1.5s`."""
+    return f"{duration // MINUTE_MS}m" if duration % MINUTE_MS == 0 else f"{duration / 1_000:g}s"
 
 
 class SilenceWatch(Service):
@@ -63,7 +68,7 @@ class SilenceWatch(Service):
                 self._push.quiet_proof = "heartbeats, but no push: every object is being read"
                 return await self._prove()
             self._push.quiet_proof = "no push or heartbeat: every object is being read"
-            await self._signal("")
+            await self._signal(f"no push for {_told(self._schedule().silence_after)}")
         return LONGEST_PAUSE_MS / 1000
 
     def _beats(self) -> bool:

@@ -23,7 +23,7 @@ _BY_DESIGN = {
     Cause.FILTERED: "no sync condition watches the changed fields",
     Cause.UNCOVERED: "nothing pushes changes of this object",
 }
-_ALONE = "other pushes came, these did not"
+_ALONE = "pushes for other records came, none for these"
 _SINCE = "no push has come since"
 _RESTARTED = "rtsd was stopped, or restarted"
 

@@ -71,7 +71,8 @@ class Spells(DocumentTable[Missed, Spell]):
     def row(self, key: str, width: int) -> Row:
         """One spell."""
         spell = self.entries()[key]
-        mark, role = ("▲", "warn") if spell.missed else (" ", "dim")
+        # What still goes on warns; of what is over, everything is in the mirror.
+        mark, role = (" ", "dim") if not spell.missed else ("✔", "dim") if spell.until else ("▲", "warn")
         until = self._when(spell.until) if spell.until else STILL
         return (
             (right(self._when(spell.since), 14), ""),
@@ -127,9 +128,11 @@ def summary(spell: Spell, panel: Panel) -> list[str]:
     until = day_clock(spell.until, now, seconds=True) if spell.until else STILL
     found = ", ".join(f"{count(number)} by {source_sign(by).word}" for by, number in spell.sources.items())
     due = pushes(is_missed=spell.missed)
+    falls = ["A push that comes late takes its change off, and other sync conditions may."]
     return [
         f"{day_clock(spell.since, now, seconds=True)} to {until} · pushes {due} · {_objects(spell)}",
         f"Found {found or UNKNOWN}; all are in the mirror. Why no push: {spell.why}.",
+        *(falls if spell.missed else []),
     ]
 
 

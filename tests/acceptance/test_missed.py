@@ -31,7 +31,7 @@ async def test_a_spell_is_told_from_the_push_before_to_the_push_after(stand: Sta
     await minutes(org, 40)
     (spell,) = (await missed(org)).spells
     assert (spell.changes, spell.objects, spell.missed, spell.until) == (7, {"Lead": 7}, True, None)
-    assert spell.why == "no push for silence_after"
+    assert spell.why == "no push for 30m"
     assert {change.id for change in spell.first} == set(org.ids("Lead")[:7])
     await org.simulated.control("faults", method="DELETE")
     org.update("Lead", org.ids("Lead")[:1], Title="heard again")

@@ -44,5 +44,5 @@ async def test_silence_and_back() -> None:
         await rig.ends_equal(within=30)
 
         told = [event.message for event in await daemon.events("mode")]
-        silent = told.index("interval: no push for silence_after")
+        silent = told.index("interval: no push for 3s")
         assert told[silent - 1] == told[silent + 1] == "real_time: push received"

@@ -150,7 +150,7 @@ def test_over_the_goal_the_way_is_said_before_the_long_detail_and_the_key_is_of_
 
 
 def test_where_several_things_are_wrong_the_key_names_the_first() -> None:
-    """ "Contact: being proven again — 4 lists" sent to a view that does not list it."""
+    """The line "Contact: being proven again — 4 lists" sent to a view that does not list it."""
     status = SCENARIOS["live"]()
     status.objects[1].state, status.objects[1].progress = "pending", 1.0
     found = right(status, NOW)

@@ -31,7 +31,7 @@ async def test_spells_say_when_why_and_how_many(socket: Path) -> None:
         rows = [line for line in text(app).splitlines() if "missed  " in line or "not due" in line]
         assert len(rows) == 2
         assert "no sync condition watches the changed fields" in rows[1]
-        for word in ("09:04", "12:19", "▲", "910", "missed", "Contact 910", "no push for silence_after"):
+        for word in ("09:04", "12:19", "✔", "910", "missed", "Contact 910", "no push for 30m"):
             assert word in rows[0], word
         assert daemon.asked.count("/v1/missed?since=2026-02-28T12:34:56%2B00:00") == 1
 
@@ -54,6 +54,21 @@ async def test_a_spell_lists_its_changes_and_a_change_opens_its_record(socket: P
         await until(lambda: papers.CONTACT in text(app), pilot)
         await pressed(pilot, "enter")
         await until(lambda: isinstance(app.screen, RecordView) and "Head of Logistics" in text(app))
+
+
+async def test_a_spell_that_goes_on_warns_and_the_list_says_why_its_number_may_fall(socket: Path) -> None:
+    """A finished spell read 782, and later 773: pushes that come late take their changes off."""
+    async with watching(socket, size=(160, 45)) as (app, pilot, daemon):
+        daemon.papers["/v1/missed"] = papers.missed(7)
+        daemon.status.push.missed_24h = 7
+        daemon.send([], status=True)
+        await pressed(pilot, "7")
+        await until(lambda: "2 spells · 7 changes came without a push" in text(app), pilot)
+        (row,) = [line for line in text(app).splitlines() if "missed  " in line]
+        assert "▲" in row
+        await pressed(pilot, "tab", "home", "enter")
+        await until(lambda: isinstance(app.screen, SpellChanges), pilot)
+        assert "takes its change off" in text(app)
 
 
 async def test_the_list_of_changes_is_closed_without_a_choice(socket: Path) -> None:

@@ -39,7 +39,7 @@ async def test_an_id_alone_is_looked_for_in_every_object(socket: Path) -> None:
 
 
 async def test_the_object_of_a_record_has_the_state_that_its_view_shows(socket: Path) -> None:
-    """ "Pending, proven 03:42" stood beside "proving" in the view of objects."""
+    """The words "pending, proven 03:42" stood beside "proving" in the view of objects."""
     async with watching(socket, size=(200, 50)) as (app, pilot, _):
         assert app.state.status is not None
         contact = next(item for item in app.state.status.objects if item.name == "Contact")

@@ -56,7 +56,7 @@ async def test_silence_is_noticed_read_and_ended_by_a_push(
     assert contacts.mode is Mode.REAL_TIME
     assert await modes(contacts) == [
         "real_time: push received",
-        "interval: no push for silence_after",
+        "interval: no push for 30m",
         "real_time: push received",
     ]
     shown = await contacts.parts.views.status()

@@ -146,7 +146,7 @@ def missed(number: int = 0) -> dict[str, Any]:
     down = {
         "since": ago(12_600),
         "until": None if number < 100 else ago(900),
-        "why": "no push for silence_after; rtsd was stopped, or restarted",
+        "why": "no push for 30m; rtsd was stopped, or restarted",
         "missed": True,
         "changes": number,
         "objects": {"Contact": number},

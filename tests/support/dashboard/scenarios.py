@@ -147,7 +147,7 @@ def loading() -> Status:
 def silent() -> Status:
     """Pushes stay away; Interval Sync reads."""
     status = live()
-    status.mode, status.mode_since, status.mode_reason = "interval", ago(64), "no push for silence_after"
+    status.mode, status.mode_since, status.mode_reason = "interval", ago(64), "no push for 30m"
     status.push.last_at, status.push.quiet, status.push.missed_24h = ago(1_920), "silent", 12
     status.objects[4].drift = Drift(checked_at=ago(300), missing=2, stale=10)
     return status
@@ -268,7 +268,7 @@ def captured() -> Status:
 def stream_down() -> Status:
     """The package's events are not read: rtsd leaves the last deliveries to others."""
     status = _streamed("stream", "/event/RTS_Push__e")
-    status.mode, status.mode_since, status.mode_reason = "interval", ago(600), "no push for silence_after"
+    status.mode, status.mode_since, status.mode_reason = "interval", ago(600), "no push for 30m"
     stream, limit = status.push.stream, status.quota.limits[-1]
     assert stream is not None
     stream.connected, stream.since, stream.last_event_at = False, ago(200_000), ago(200_000)

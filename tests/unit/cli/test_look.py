@@ -16,7 +16,7 @@ AT = "2026-03-01T10:00:00.000Z"
 SPELL: dict[str, Any] = {
     "since": "2026-03-01T09:06:00.000Z",
     "until": None,
-    "why": "no push for silence_after",
+    "why": "no push for 30m",
     "missed": True,
     "changes": 910,
     "objects": {"Contact": 900, "Lead": 10},
@@ -33,7 +33,7 @@ def test_missed_tells_spells_and_their_sum(rtsd: Rtsd, daemon: Daemon) -> None:
     assert status == 0
     (row,) = [line for line in out.splitlines() if line.startswith(SPELL["since"])]
     assert row.split(maxsplit=4)[1:4] == ["still", "910", "missed"]
-    assert row.endswith("Contact 900, Lead 10  no push for silence_after")
+    assert row.endswith("Contact 900, Lead 10  no push for 30m")
     assert "910 changes should have come by a push since 2026-03-01T10:00:00.000Z, and did not" in out
     found["spells"], found["missed"] = [SPELL | {"missed": False, "why": "filtered"}], 0
     daemon.answers["GET /v1/missed?since=2026-03-01T10:00:00.000Z"] = found
