@@ -170,7 +170,7 @@ def _checked(objects: Sequence[Object], now: datetime) -> Finding:
     last = f"checked {age(min(checked), now)} ago" if checked else "no check since the start"
     if checked and len(checked) < len(objects):
         last = f"{len(checked)} of {len(objects)} {last}"
-    if repaired := sum(found_by_check(item) for item in objects):
+    if repaired := sum(repaired_by_check(item) for item in objects):
         return Finding(
             "ok", f"{plural(repaired, 'record')} repaired, {last}", f", {short(repaired)} repaired"
         )
@@ -346,6 +346,16 @@ _SEVERITY = {"ok": 0, "warn": 1, "error": 2}
 def found_by_check(item: Object) -> int:
     """Return the number of an object's records that its last check found wrong, repaired or not."""
     return item.drift.missing + item.drift.stale + item.drift.orphaned if item.drift else 0
+
+
+def repaired_by_check(item: Object) -> int:
+    """Return the number of an object's records that its last check repaired.
+
+    Those that changed only in fields that no sync condition watches are no drift, but repaired with the others.
+    """
+    if item.drift is None:
+        return 0
+    return item.drift.held_back + (found_by_check(item) if item.drift.repaired else 0)
 
 
 def drift_of(item: Object) -> int:

@@ -208,6 +208,12 @@ class Fingerprinter:
             message = f"fingerprint: {stale} stale; {unwatched} more changed only in unwatched fields"
             detail = {"stale": sorted(found.stale - held_back)[:MAX_LISTED]}
             await self._work.note(Note("drift", mirrored.name, message=message, detail=detail))
+        elif unwatched:
+            message = (
+                f"fingerprint: {unwatched} of {len(found.stale)} stale changed only in unwatched fields:"
+                " repaired, and no drift"
+            )
+            await self._work.note(Note("audit", mirrored.name, message=message))
 
     async def _vanished(self, mirrored: MirroredObject, found: Differences) -> set[str]:
         """Return the orphans that the delete log does not explain, if they are too many to be deletions."""

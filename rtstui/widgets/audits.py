@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rtsd.control.protocol import Audits, Event, Object, RunningAudit
-from rtsd.control.verdict import drift_of, found_by_check, is_proven
+from rtsd.control.verdict import drift_of, is_proven, repaired_by_check
 from rtsd.core.figures import UNKNOWN, age, count, day_clock, span
 from rtsd.core.plural import plural
 from rtstui import documents
@@ -50,10 +50,10 @@ class Drift(Objects):
         return "Drift, by object", f"{part} · {said}" if part else said
 
     def header(self, width: int) -> Row:
-        """The columns' names; held back are changes in fields that no sync condition watches."""
+        """The columns' names; unwatched are changes in fields that no sync condition watches."""
         name = 28 if width >= WIDE else 16
         titles = f"{fit('OBJECT', name)} {'STATE':<12} {'MISSING':>8} {'STALE':>7} {'ORPHAN':>7}"
-        return ((f"{titles} {'HELD BACK':>9}  CHECKED", "head"),)
+        return ((f"{titles} {'UNWATCHED':>9}  CHECKED", "head"),)
 
     def row(self, key: str, width: int) -> Row:
         """One object."""
@@ -84,7 +84,7 @@ class Drift(Objects):
             return ((f"◐ reading {how}, {plural(audit.rows_read, 'row')}{left}", "busy"),)
         if item.drift is None or item.drift.checked_at is None:
             return ((unchecked(item, self), "dim"),)
-        repaired = ", repaired" if item.drift.repaired and found_by_check(item) else ""
+        repaired = ", repaired" if not drift_of(item) and repaired_by_check(item) else ""
         return ((f"{age(item.drift.checked_at, self.state.now())} ago{repaired}", "dim"),)
 
 

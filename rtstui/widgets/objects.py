@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import Object
-from rtsd.control.verdict import drift_of, found_by_check, in_trouble, is_proven
+from rtsd.control.verdict import drift_of, found_by_check, in_trouble, is_proven, repaired_by_check
 from rtsd.core.figures import UNKNOWN, age, count, day_clock, millis, percent, short, span
 from rtsd.core.plural import plural
 from rtstui import channel
@@ -241,8 +241,8 @@ def _drift(item: Object, table: Panel) -> list[Span]:
         return [(f"▲ {count(wrong)}, {checked} ago", "warn")]
     if sign_of(item) is PROVING:  # what an earlier check showed is no answer about now
         return [(UNKNOWN, "dim")]
-    found = found_by_check(item)
-    return [(f"✔ {count(found)} repaired, {checked}" if found else f"✔ none, {checked} ago", "dim")]
+    repaired = repaired_by_check(item)
+    return [(f"✔ {count(repaired)} repaired, {checked}" if repaired else f"✔ none, {checked} ago", "dim")]
 
 
 def unchecked(item: Object, panel: Panel) -> str:
@@ -255,7 +255,8 @@ def _check(item: Object, card: Panel) -> list[Span]:
         return [(f"none since the start, {unchecked(item, card)}", "")]
     found = item.drift
     text = f"{count(found.missing)} missing, {count(found.stale)} stale, {count(found.orphaned)} orphaned"
-    repaired = ", repaired" if found.repaired and found_by_check(item) else ""
+    text += f", {count(found.held_back)} unwatched" if found.held_back else ""
+    repaired = ", repaired" if not drift_of(item) and repaired_by_check(item) else ""
     when = f"  {age(found.checked_at, card.state.now())} ago{repaired}"
     well = "dim" if sign_of(item) is PROVING else "ok"
     return [(text, "warn" if drift_of(item) else well), (when, "dim")]

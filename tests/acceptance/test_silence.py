@@ -112,6 +112,7 @@ async def test_filtered_is_neither_silence_nor_drift(stand: Standing, channel: s
     assert drift is not None
     assert (drift.stale, drift.held_back) == (0, 4)
     assert await org.journal("drift") == []
+    assert "4 of 4 stale changed only in unwatched fields" in str(await org.journal("audit"))
     assert await org.equal("Lead") == 40
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rtsd.control.protocol import Limit, Status
+from rtsd.control.protocol import Drift, Limit, Status
 from rtsd.control.verdict import cost, is_proven
 from rtsd.core.figures import count, percent
 from rtstui.rows import plain
@@ -140,6 +140,18 @@ async def test_a_check_of_one_object_is_not_one_of_all() -> None:
     app = still_app(filled(status))
     async with app.run_test(size=(120, 35)):
         await until(lambda: "no drift, 1 of 6 checked 1h ago" in text(app))
+
+
+async def test_what_a_check_repaired_is_one_number_everywhere() -> None:
+    """The journal told of 62 repaired records, the column of 2: 60 had changed in unwatched fields."""
+    status = healthy()
+    status.objects[1].drift = Drift(checked_at=ago(13), missing=2, held_back=60, repaired=True)
+    app = still_app(answered(filled(status)), view="3")
+    async with app.run_test(size=(140, 35)) as pilot:
+        await until(lambda: "✔ 62 repaired" in text(app))
+        assert "62 records repaired" in text(app)
+        await pressed(pilot, "7")
+        await until(lambda: "UNWATCHED" in text(app))
 
 
 async def test_a_resumed_object_is_proven_again_and_not_loaded() -> None:
