@@ -29,6 +29,8 @@ class Verdict(NamedTuple):
     tiny: str
     key: str = ""
     """A key and what it does about it, such as `A repairs`; empty if there is nothing to do."""
+    subject: str = ""
+    """What the key is about: the culprit, to be said where a further fact stands between the two."""
 
 
 class Finding(NamedTuple):
@@ -39,7 +41,7 @@ class Finding(NamedTuple):
     brief: str = ""
     key: str = ""
     subject: str = ""
-    """What the key is about, said where other findings stand between the two."""
+    """What the key is about."""
 
 
 WELL_STATES = frozenset({"live", "loading", "pending", "paused"})
@@ -62,13 +64,13 @@ def right(status: Status, now: datetime) -> Verdict:
     proven, found = sum(is_proven(item) for item in objects), list(_findings(status, now))
     said = f"{proven}/{len(objects)} proven"
     culprit = found[0]
-    key = f"{culprit.key} {culprit.subject}" if len(found) > 1 and culprit.subject else culprit.key
     return Verdict(
         culprit.role,
         (f"{proven} of {len(objects)} proven{_oldest(objects, now)}", *(finding.fact for finding in found)),
         said + culprit.brief,
         said,
-        key,
+        culprit.key,
+        culprit.subject,
     )
 
 

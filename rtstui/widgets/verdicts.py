@@ -64,9 +64,17 @@ class Verdicts(Panel):
 
 def _row(name: str, verdict: Verdict, width: int) -> Row:
     """Return an answer in one line, with its key at the end."""
-    key = _key(verdict.key)
+    facts, key = verdict.facts, _key(verdict.key)
     room = width - width_of(key) - 2
-    said = (*_head(name, verdict), (_fitting(verdict.facts, room - INDENT), ""))
+    if verdict.subject and len(facts) > 2:
+        # The key is of the second fact, the culprit: beside a further one it says so, or stands alone.
+        named = _key(f"{verdict.key} {verdict.subject}")
+        named_room = width - width_of(named) - 2
+        if width_of(((SEPARATOR.join((*facts[:3], "…")), ""),)) <= named_room - INDENT:
+            key, room = named, named_room
+        else:
+            facts = (*facts[:2], "…")
+    said = (*_head(name, verdict), (_fitting(facts, room - INDENT), ""))
     return spread(cut(said, room), key, width)
 
 
