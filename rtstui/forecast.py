@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from rtsd.control.idle_cost import ceiling_of, idle_sentence
 from rtsd.control.limits import is_stopped, used
 from rtsd.control.protocol import HourlyUse, Limit, QuotaHistory, Status
 from rtsd.core.figures import count, day_clock, moment, percent, zone_of
-from rtsd.core.plural import plural
 from rtsd.core.quota import API_REQUESTS, DELIVERIES
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -116,10 +116,7 @@ def words(found: Forecast | None, limit: Limit, history: QuotaHistory, status: S
     """Return the forecast in sentences: at the present rate, in the steady state, at what use rtsd stops."""
     said = [_rate(found) if found else SHORT]
     if limit.name == API_REQUESTS and (idle := history.idle_day) is not None:
-        calls = {"real_time": idle.real_time, "awaiting_package": idle.awaiting_package}.get(
-            status.mode, idle.interval
-        )
-        said.append(_idle(calls, idle.real_time, limit, status.mode))
+        said.append(idle_sentence(idle, limit, status))
     if limit.stops_at is not None and not is_stopped(limit):
         why = "[push] deliveries" if limit.name == DELIVERIES else "[quota] reserve"
         said.append(f"rtsd stops at {count(limit.stops_at)} ({why}).")
@@ -149,19 +146,9 @@ def _end(found: Forecast) -> str:
     if ends:
         return ", ".join(ends)
     use = found.at(now + DAY).total
-    ceiling = limit.max if limit.stops_at is None else limit.stops_at
+    ceiling = ceiling_of(limit)
     # What rtsd says decides: its rate is measured to the minute.
     return f"enough, {count(use)} in 24 h" if use < ceiling else "enough for 24 h"
-
-
-def _idle(calls: int, pushed: int, limit: Limit, mode: str) -> str:
-    """Return what a day without changes costs in this mode, and whether rtsd may use so much."""
-    said = f"A day without changes costs about {plural(calls, 'call')} of ours"
-    if mode == "real_time":
-        return f"{said}."
-    ceiling = limit.max if limit.stops_at is None else limit.stops_at
-    over = f", more than the {count(ceiling)} that rtsd may use" if calls > ceiling else ""
-    return f"{said} if all of it is read by Interval Sync{over}; with pushes {count(pushed)}."
 
 
 def _by_hour(history: Sequence[HourlyUse], name: str) -> list[tuple[datetime, float]]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from rtsd.control.idle_cost import excess
 from rtsd.control.limits import is_stopped, limit_name, limit_role, used_share
 from rtsd.control.protocol import Drift, Limit, Object, Status
 from rtsd.core.channel import channel_name
@@ -323,9 +324,13 @@ def cost(status: Status, now: datetime) -> Verdict:
     role, share = limit_role(limit), percent(used_share(limit))
     name = "" if limit.name == API_REQUESTS else f"{limit_name(limit)} "
     ours, others = count(limit.used_by_us), count(limit.used_by_others)
+    used = f"{name}{share} used: {ours} ours, {others} others"
+    idle = excess(status)
+    if idle is not None and role == "ok":  # no tick for a configuration that will not last a day
+        return Verdict("warn", (idle.fact, used), idle.brief, idle.tiny, "5 shows")
     return Verdict(
         role,
-        _said(f"{name}{share} used: {ours} ours, {others} others", *_ends(limit, now)),
+        _said(used, *_ends(limit, now), idle.fact if idle else ""),
         f"{name}{share} of {short(limit.max)}, {short(limit.used_by_us)} ours",
         f"{name}{share} used",
         "5 shows" if role != "ok" else "",
@@ -353,7 +358,7 @@ def found_by_check(item: Object) -> int:
 def repaired_by_check(item: Object) -> int:
     """Return the number of an object's records that its last check repaired.
 
-    Those that changed only in fields that no sync condition watches are no drift, but repaired with the others.
+    Those that changed only in fields that no sync condition watches are no drift, but repaired, too.
     """
     if item.drift is None:
         return 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from rtsd import __version__
 from rtsd.control import protocol
 from rtsd.control.nodes import seen_nodes
@@ -20,6 +22,7 @@ from rtsd.store.inbox import Inbox
 from rtsd.store.objects import StoredObject
 from rtsd.store.quota import Usage
 from rtsd.sync.catalog import Catalog
+from rtsd.sync.estimate import IdleDay
 from rtsd.sync.freshness import Latency
 from rtsd.sync.ledger import LimitForecast, StoredLedger
 from rtsd.sync.mirrored_object import MirroredObject
@@ -63,6 +66,8 @@ class Views:
     started_at: Millis
     lease: Lease | None
     store: Callable[[], Awaitable[protocol.Store]]
+    idle_day: Callable[[Mapping[str, int]], IdleDay]
+    """Estimates a day without changes, of objects with these numbers of rows."""
     privacy: Sequence[Applied]
     """The changes of privacy that this start has applied."""
 
@@ -85,7 +90,7 @@ class Views:
             package=self._package(),
             push=self._push(now, nodes),
             objects=self._objects(rows, now),
-            quota=await self._quota(now),
+            quota=await self._quota(now, rows),
             inbox=protocol.Inbox(pending=self.inbox.pending + counts.held),
             dead_letters=counts.dead_letters,
             errors_24h=counts.errors.last_day(now),
@@ -169,13 +174,14 @@ class Views:
             missed_24h=self.missed_pushes.missed_24h(),
         )
 
-    async def _quota(self, now: Millis) -> protocol.Quota:
+    async def _quota(self, now: Millis, rows: Mapping[str, int]) -> protocol.Quota:
         spent = self.database.counts.calls_by_purpose(API_REQUESTS, now)
         return protocol.Quota(
             limits=[
                 _limit(forecast, self._stops_at(forecast.usage)) for forecast in await self.ledger.forecasts()
             ],
             calls_24h=dict.fromkeys(PURPOSES, 0) | spent,
+            idle_day=msgspec.convert(self.idle_day(rows), protocol.IdleDay, from_attributes=True),
         )
 
     def _stops_at(self, usage: Usage) -> int | None:

@@ -32,12 +32,12 @@ from rtsd.control.reloading import ReloadRoute
 from rtsd.control.repairs import RepairRoutes
 from rtsd.control.rules import RuleRoutes
 from rtsd.control.stream import EventStream
-from rtsd.daemon.idle_day import estimated
 from rtsd.daemon.parts import Base, Channel, Readers, Services
 from rtsd.daemon.reload import Reloader
+from rtsd.daemon.views import estimated_idle_day
 from rtsd.rules.engine import RuleEngine
 from rtsd.store import objects
-from rtsd.sync.estimate import IdleDay, ObjectSize
+from rtsd.sync.estimate import IdleDay
 from rtsd.sync.verify import Verifier
 
 
@@ -112,14 +112,7 @@ def _event_stream(base: Base, known: KnownStatus) -> EventStream:
 
 async def _idle_day(base: Base) -> IdleDay:
     """Estimate a day without changes, by the schedule in force and the rows that the mirror has."""
-    rows = await objects.row_counts(base.database)
-    # The bytes of a row make megabytes, not calls.
-    sizes = [
-        (mirrored, ObjectSize(rows.get(mirrored.name, 0), row_bytes=0.0))
-        for mirrored in base.catalog
-        if mirrored.table is not None
-    ]
-    return estimated(base.config, base.schedule(), sizes)
+    return estimated_idle_day(base, await objects.row_counts(base.database))
 
 
 def _reading_routes(

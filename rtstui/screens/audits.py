@@ -21,8 +21,8 @@ class AuditsView(Leaf):
 
     HELP = (
         "The findings of checks against the org: records that the mirror lacks (missing), that differ "
-        "(stale) or that only it has (orphan). Unwatched changed only in fields that no sync condition names: no "
-        "push was due, so they are no drift, and are repaired with the others. "
+        "(stale) or that only it has (orphan). Unwatched changed only in fields that no sync condition "
+        "names: no push was due, so they are no drift, and are repaired with the others. "
         "A checks by counts and repairs; F reads every row again. Both show their price first. "
         "Missed pushes are changes that came by no push, as `rtsd missed` lists them; enter shows which."
     )

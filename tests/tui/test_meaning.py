@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from rtsd.control.limits import limit_role
-from rtsd.control.protocol import Drift, Freshness, Limit, Status, Store
+from rtsd.control.protocol import Drift, Freshness, IdleDay, Limit, Status, Store
 from rtsd.control.verdict import cost, fresh, right
 from rtsd.core.mode import Mode
 from rtstui.format import wrap
 from rtstui.meaning import MODES, mode_sign, notice, object_sign
+from rtstui.rows import plain
 from rtstui.state import Phase
+from rtstui.widgets.verdicts import _row
 from tests.support.dashboard.app import filled
 from tests.support.dashboard.scenarios import NOW, SCENARIOS, ago, healthy, live
 
@@ -155,7 +157,10 @@ def test_where_several_things_are_wrong_the_key_names_the_first() -> None:
     status.objects[1].state, status.objects[1].progress = "pending", 1.0
     found = right(status, NOW)
     assert found.facts[2] == f"{status.objects[1].name}: proving again"
-    assert found.key == "4 lists dead letters"
+    assert (found.key, found.subject) == ("4 lists", "dead letters")
+    wide, narrow = (" ".join(plain(_row("right", found, width)).split()) for width in (140, 110))
+    assert wide.endswith("Contact: proving again 4 lists dead letters")
+    assert narrow.endswith("changes not applied · … 4 lists")
 
 
 def test_after_an_outage_the_answer_begins_with_now() -> None:
@@ -269,3 +274,19 @@ def test_cost_names_the_limit_in_the_most_trouble() -> None:
     found = cost(status, NOW)
     assert found.facts[0] == "Bulk batches 98% used: 67 ours, 1,823 others"
     assert (found.role, found.key) == ("error", "5 shows")
+
+
+def test_a_configuration_whose_idle_day_is_too_dear_is_not_green() -> None:
+    """The words "✔ cost 2% used" stood above a day of 768,259 calls; of a simulated org it says nothing."""
+    status = healthy()
+    status.mode = "interval"
+    status.quota.idle_day = IdleDay(real_time=260, interval=768_259, awaiting_package=768_259)
+    found = cost(status, NOW)
+    assert (found.role, found.key, found.brief) == ("warn", "5 shows", "idle day 768k of 80k")
+    assert found.facts[0] == (
+        "a day without changes costs about 768,259 calls, more than the 80,000 that rtsd may use"
+    )
+    status.mode = "real_time"
+    assert cost(status, NOW).role == "ok"
+    status.mode, status.org.instance_url = "interval", "http://127.0.0.1:4711"
+    assert cost(status, NOW).role == "ok"

@@ -44,6 +44,7 @@ LIMIT = protocol.Limit(
     exhausted_at="2026-03-03T10:00:00.000Z",
     stops_at=80_000,
 )
+IDLE_DAY = protocol.IdleDay(real_time=260, interval=4_032, awaiting_package=4_032)
 NODE = protocol.SeenNode(name="a", leader=True, epoch=3, since="2026-03-01T08:00:00.000Z", seen_at=AT)
 STATUS = protocol.Status(
     version="0.1.0",
@@ -81,7 +82,9 @@ STATUS = protocol.Status(
             drift=protocol.Drift(checked_at=AT),
         )
     ],
-    quota=protocol.Quota(limits=[LIMIT], calls_24h={"audit": 40, "interval": 120, "repair": 7}),
+    quota=protocol.Quota(
+        limits=[LIMIT], calls_24h={"audit": 40, "interval": 120, "repair": 7}, idle_day=IDLE_DAY
+    ),
     nodes=[NODE],
     streams=[
         protocol.PublishedStream(
@@ -283,7 +286,7 @@ READING = (
                     ours=[
                         protocol.HourlyUse(at="2026-03-01T09:00:00.000Z", name="DailyApiRequests", used=12)
                     ],
-                    idle_day=protocol.IdleDay(real_time=260, interval=4_032, awaiting_package=4_032),
+                    idle_day=IDLE_DAY,
                 )
             ]
         },

@@ -23,11 +23,21 @@ class Limit(msgspec.Struct, kw_only=True):
     """Seconds over which that rate was measured, 3,600 at most; of less, no end says nothing yet."""
 
 
+class IdleDay(msgspec.Struct, kw_only=True):
+    """API calls on a day without changes: in real-time mode, under Interval Sync, without the package."""
+
+    real_time: int
+    interval: int
+    awaiting_package: int
+
+
 class Quota(msgspec.Struct, kw_only=True):
     """The org's limits, and rtsd's own calls of the last 24 hours by purpose."""
 
     limits: list[Limit] = msgspec.field(default_factory=list)
     calls_24h: dict[str, int] = msgspec.field(default_factory=dict)
+    idle_day: IdleDay | None = None
+    """An estimate, as `rtsd check` makes it"""
 
 
 class HourlyCalls(msgspec.Struct, kw_only=True):
@@ -54,14 +64,6 @@ class HourlyUse(msgspec.Struct, kw_only=True):
     at: str
     name: str
     used: int
-
-
-class IdleDay(msgspec.Struct, kw_only=True):
-    """API calls on a day without changes: in real-time mode, under Interval Sync, without the package."""
-
-    real_time: int
-    interval: int
-    awaiting_package: int
 
 
 class QuotaHistory(msgspec.Struct, kw_only=True):
