@@ -47,7 +47,7 @@ class Verdicts(Panel):
             return [_line(named, width)]
         if self.screen.has_class(BARE):
             return [row for name, verdict in named for row in _wrapped(name, verdict, width, height // 3)]
-        return [_row(name, verdict, width) for name, verdict in named]
+        return [answer_row(name, verdict, width) for name, verdict in named]
 
     def _named(self, status: Status) -> Named:
         """Return the answers by their names; those of a daemon that is away are dated, and not well."""
@@ -62,7 +62,7 @@ class Verdicts(Panel):
         )
 
 
-def _row(name: str, verdict: Verdict, width: int) -> Row:
+def answer_row(name: str, verdict: Verdict, width: int) -> Row:
     """Return an answer in one line, with its key at the end."""
     facts, key = verdict.facts, _key(verdict.key)
     room = width - width_of(key) - 2

@@ -12,7 +12,7 @@ from rtstui.format import wrap
 from rtstui.meaning import MODES, mode_sign, notice, object_sign
 from rtstui.rows import plain
 from rtstui.state import Phase
-from rtstui.widgets.verdicts import _row
+from rtstui.widgets.verdicts import answer_row
 from tests.support.dashboard.app import filled
 from tests.support.dashboard.scenarios import NOW, SCENARIOS, ago, healthy, live
 
@@ -158,7 +158,7 @@ def test_where_several_things_are_wrong_the_key_names_the_first() -> None:
     found = right(status, NOW)
     assert found.facts[2] == f"{status.objects[1].name}: proving again"
     assert (found.key, found.subject) == ("4 lists", "dead letters")
-    wide, narrow = (" ".join(plain(_row("right", found, width)).split()) for width in (140, 110))
+    wide, narrow = (" ".join(plain(answer_row("right", found, width)).split()) for width in (140, 110))
     assert wide.endswith("Contact: proving again 4 lists dead letters")
     assert narrow.endswith("changes not applied · … 4 lists")
 
