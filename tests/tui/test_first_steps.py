@@ -195,7 +195,7 @@ async def test_a_spell_has_seconds(socket: Path) -> None:
     async with watching(socket, size=(120, 35)) as (app, pilot, daemon):
         daemon.papers["/v1/missed"] = papers.missed(910)
         await pressed(pilot, "7")
-        await until(lambda: re.search(r"\d\d:\d\d:\d\d +\d\d:\d\d:\d\d +▲", text(app)), pilot)
+        await until(lambda: re.search(r"\d\d:\d\d:\d\d +\d\d:\d\d:\d\d +✔", text(app)), pilot)
 
 
 async def test_help_explains_the_words_of_the_screens(socket: Path) -> None:
