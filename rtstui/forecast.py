@@ -112,11 +112,16 @@ def next_midnight(now: datetime) -> datetime:
     return datetime(tomorrow.year, tomorrow.month, tomorrow.day).astimezone()
 
 
-def words(found: Forecast | None, limit: Limit, history: QuotaHistory, status: Status) -> list[str]:
+DEMO = "The demo reads the org every few seconds, at a price that nobody pays: `rtsd check` prices a real day."
+
+
+def words(
+    found: Forecast | None, limit: Limit, history: QuotaHistory, status: Status, *, demo: bool = False
+) -> list[str]:
     """Return the forecast in sentences: at the present rate, in the steady state, at what use rtsd stops."""
     said = [_rate(found) if found else SHORT]
     if limit.name == API_REQUESTS and (idle := history.idle_day) is not None:
-        said.append(idle_sentence(idle, limit, status))
+        said.append(DEMO if demo else idle_sentence(idle, limit, status))
     if limit.stops_at is not None and not is_stopped(limit):
         why = "[push] deliveries" if limit.name == DELIVERIES else "[quota] reserve"
         said.append(f"rtsd stops at {count(limit.stops_at)} ({why}).")

@@ -9,17 +9,6 @@ from rtsd.core.figures import count, short
 from rtsd.core.plural import plural
 from rtsd.core.quota import API_REQUESTS
 
-SIMULATED = (
-    "This org is a simulated one, which rtsd polls every few seconds: `rtsd check` prices a real"
-    " configuration."
-)
-
-
-def is_simulated(status: Status) -> bool:
-    """Return True for an org of `rtsd demo` or another simulation: Salesforce is reached by https alone."""
-    return (status.org.instance_url or "").startswith("http://")
-
-
 def idle_calls(idle: IdleDay, mode: str) -> int:
     """Return the calls of a day without changes, if this mode lasts."""
     return {"real_time": idle.real_time, "awaiting_package": idle.awaiting_package}.get(mode, idle.interval)
@@ -32,8 +21,6 @@ def ceiling_of(limit: Limit) -> int:
 
 def idle_sentence(idle: IdleDay, limit: Limit, status: Status) -> str:
     """Return what a day without changes costs in this mode, and whether rtsd may use so much."""
-    if is_simulated(status):
-        return SIMULATED
     calls = idle_calls(idle, status.mode)
     said = f"A day without changes costs about {plural(calls, 'call')} of ours"
     over = _over(calls, limit)
@@ -59,7 +46,7 @@ def excess(status: Status) -> Excess | None:
     """Return by how much a day without changes is too dear; None if it is not."""
     limit = next((limit for limit in status.quota.limits if limit.name == API_REQUESTS), None)
     idle = status.quota.idle_day
-    if limit is None or idle is None or is_simulated(status):
+    if limit is None or idle is None:
         return None
     calls = idle_calls(idle, status.mode)
     over = _over(calls, limit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, cast
 
 from rtsd.control.limits import is_measured, is_stopped, limit_name, limit_role, used, used_share
 from rtsd.control.protocol import Limit, QuotaHistory
@@ -16,6 +17,9 @@ from rtstui.format import wrap
 from rtstui.rows import Row
 from rtstui.widgets.chart import AXIS, LEGEND, Column, Level, divided, plot, resample, stacked, ticks
 from rtstui.widgets.panel import Panel
+
+if TYPE_CHECKING:
+    from rtstui.widgets.chrome import HasLinks
 
 MARKED_FROM = 0.25
 """The share of a limit from which its plot reaches up to the limit."""
@@ -73,7 +77,8 @@ class UsedPlot(QuotaPlot):
         if limit is None or history is None or status is None:
             return []
         found = forecast(limit, history, self.state.now())
-        sentences = words(found, limit, history, status)
+        is_demo = cast("HasLinks", self.app).story is not None
+        sentences = words(found, limit, history, status, demo=is_demo)
         # The words have all facts of the picture: they stay where there is no room for both.
         said = _fitting(sentences, width, max(1, height // 3))
         room = height - len(said) - 1

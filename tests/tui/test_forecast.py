@@ -11,7 +11,7 @@ import pytest
 from rtsd.control.protocol import HourlyUse, IdleDay, Limit, QuotaHistory, UsageSample
 from rtsd.control.verdict import cost
 from rtsd.core.figures import percent
-from rtstui.forecast import SHORT, forecast, next_midnight, words
+from rtstui.forecast import DEMO, SHORT, forecast, next_midnight, words
 from rtstui.rows import plain
 from rtstui.widgets.usage import UsedPlot
 from tests.support.dashboard.app import answered, filled, still_app, text, until
@@ -122,12 +122,9 @@ def test_a_day_of_interval_sync_that_does_not_fit_says_so() -> None:
 def test_a_demo_is_not_priced() -> None:
     """It polls every few seconds: 768,259 calls a day are no answer for anybody."""
     status = live()
-    status.mode, status.org.instance_url = "interval", "http://127.0.0.1:4711"
+    status.mode = "interval"
     history = QuotaHistory(idle_day=IdleDay(real_time=260, interval=768_259, awaiting_package=768_259))
-    assert words(None, limit(stops_at=80_000), history, status)[1] == (
-        "This org is a simulated one, which rtsd polls every few seconds: `rtsd check` prices a real"
-        " configuration."
-    )
+    assert words(None, limit(stops_at=80_000), history, status, demo=True)[1] == DEMO
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Status
 from rtsd.core.capture import FREE_OBJECTS
 from rtsd.core.instant import to_iso
-from rtsd.core.quota import DELIVERIES
+from rtsd.core.quota import API_REQUESTS, DELIVERIES
 from rtsd.core.signature import sign
 from rtsd.errors import Conflict, DaemonUnreachable, LeaderAway, RtsError
 from rtsd.machine import random_token, wall_ms
@@ -77,8 +77,8 @@ on = ["silent", "unreachable"]
 argv = ["/bin/sh", "-c", 'cat >> "$0"', {alerts}]
 """
 
-ENOUGH_DELIVERIES = 10_000_000
-"""Event deliveries of the simulated org in 24 hours."""
+ENOUGH_CALLS = ENOUGH_DELIVERIES = 10_000_000
+"""API calls and event deliveries of the simulated org in 24 hours."""
 
 _CHANNELS = {
     "gateway": """\
@@ -183,8 +183,8 @@ async def start(
             org = await stack.enter_async_context(process.spawn(records=records, options=options))
         except RuntimeError as error:
             raise RtsError(f"The simulated org does not start: {error}.", "See its output above.") from error
-        if channel != "gateway":  # the demo edits more than the events of an org without the add-on
-            await org.control("limits", {DELIVERIES: ENOUGH_DELIVERIES})
+        # The demo reads and edits in minutes what others do in a day.
+        await org.control("limits", {API_REQUESTS: ENOUGH_CALLS, DELIVERIES: ENOUGH_DELIVERIES})
         token = _write_files(place, org, records, silence_ms, channel=channel, store=store)
         if told:
             _write_rules(place, records)
