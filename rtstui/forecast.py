@@ -112,7 +112,7 @@ def next_midnight(now: datetime) -> datetime:
     return datetime(tomorrow.year, tomorrow.month, tomorrow.day).astimezone()
 
 
-DEMO = "The demo reads the org every few seconds, at a price that nobody pays: `rtsd check` prices a real day."
+DEMO = "The demo reads the org every few seconds, at a price of its own: `rtsd check` prices a real day."
 
 
 def words(

@@ -9,6 +9,7 @@ from rtsd.core.figures import count, short
 from rtsd.core.plural import plural
 from rtsd.core.quota import API_REQUESTS
 
+
 def idle_calls(idle: IdleDay, mode: str) -> int:
     """Return the calls of a day without changes, if this mode lasts."""
     return {"real_time": idle.real_time, "awaiting_package": idle.awaiting_package}.get(mode, idle.interval)
