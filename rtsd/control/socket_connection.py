@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import grp
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar
@@ -16,7 +15,7 @@ import msgspec
 
 from rtsd import __version__, errors
 from rtsd.control import protocol
-from rtsd.control.users import user_name
+from rtsd.control.users import stored_group, user_name
 from rtsd.errors import DaemonUnreachable, NotFound, RtsError
 
 __all__ = ["FOREVER", "SocketConnection", "SocketForbidden", "UnknownRoute", "WrongProtocol", "socket_path"]
@@ -261,14 +260,23 @@ def _not_rtsd(what: str) -> WrongProtocol:
 
 
 def _how_to_join(socket: Path) -> str:
-    """Return the command that gives this user access: joining the group that owns the socket, if any."""
-    try:
-        group = grp.getgrgid(socket.stat().st_gid).gr_name
-    except (OSError, KeyError):
-        group = "rtsd"
+    """Return how this user gets access: by joining the group that owns the socket, if that is possible."""
+    group = None
+    with suppress(OSError):
+        group = stored_group(_owning_group(socket))
+    if group is None:
+        return "Run this with sudo, or let a group use it: docs/install.md, Who may use rtsd's commands."
     if group == "root":
         return "Only root may: run this with sudo, or let rtsd's socket belong to a group of yours."
     return f"Join its group with `sudo usermod -aG {group} {user_name(os.getuid())}`, then log in again."
+
+
+def _owning_group(socket: Path) -> int:
+    """Return the group of the socket, or of its directory where that is closed to this user, too."""
+    try:
+        return socket.stat().st_gid
+    except PermissionError:
+        return socket.parent.stat().st_gid
 
 
 def _exists(path: Path) -> bool | None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pwd
+from pathlib import Path
+
+GROUPS = Path("/etc/group")
 
 
 def user_name(uid: int) -> str:
@@ -11,3 +14,12 @@ def user_name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"uid {uid}"
+
+
+def stored_group(gid: int) -> str | None:
+    """Return the name of a group that /etc/group has, which alone users can be added to; None for any other.
+
+    The group of a unit's DynamicUser= has a name, too, while the service runs.
+    """
+    entries = (line.split(":") for line in GROUPS.read_text().splitlines())
+    return next((entry[0] for entry in entries if entry[2:3] == [str(gid)]), None)

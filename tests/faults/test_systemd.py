@@ -251,6 +251,28 @@ async def test_socket_activation_as_documented(tmp_path: Path, measured: Callabl
             assert "/etc/rtsd" in told
 
 
+async def test_a_user_is_admitted_as_documented(tmp_path: Path) -> None:
+    """Who has no right is sent to docs/install.md, and may use the commands after those of it, word for word."""
+    heading = "### Who may use rtsd's commands"
+    (block,) = commands("install.md", heading)
+    assert "systemctl edit rtsd" in block
+    page = (UNITS.parent / "docs" / "install.md").read_text().partition(heading)[2]
+    drop_in = page.partition("```ini\n")[2].partition("```")[0]
+    asked = ("runuser", "-u", "ana", "--", "/usr/bin/rtsd", "status")
+    async with standing({OBJECT: 20}) as rig:
+        with booted(tmp_path, {**files(rig), "usr/bin/rtsd": PROGRAM}) as machine:
+            machine.run("chmod", "755", "/usr/bin/rtsd")
+            machine.run("useradd", "ana")
+            machine.systemctl("start", "rtsd")
+            with pytest.raises(AssertionError, match=heading[4:]):
+                machine.run(*asked)
+            for command in block:
+                edited = f"printf '{drop_in}' > /etc/systemd/system/rtsd.service.d/override.conf"
+                written = f"{edited} && systemctl daemon-reload"
+                machine.run("sh", "-c", written if command.startswith("systemctl edit") else command)
+            assert "right" in machine.run(*asked)
+
+
 def instances(rig: Rig, *names: str) -> dict[str, str]:
     """What lies on the machine for instances of rtsd@.service, each with a mirror of its own."""
     given = {

@@ -46,7 +46,7 @@ mount -t tmpfs -o mode=1777 tmpfs tmp
 mkdir -p opt/rtsd/bin opt/rtsd/src opt/rtsd/site etc/rtsd/credentials
 mount --bind "$SOURCE" opt/rtsd/src
 mount --bind "$SITE" opt/rtsd/site
-rm -rf etc/systemd/system/*
+rm -rf etc/systemd/system/* var/lib/rtsd  # one of the host could not be moved on an overlay
 cp -r "$FILES"/. .
 chmod 700 etc/rtsd/credentials
 chmod 755 opt/rtsd/bin/rtsd

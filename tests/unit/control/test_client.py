@@ -9,11 +9,13 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from aiohttp import web
 
 from rtsd.control import socket_connection as module
+from rtsd.control import users
 from rtsd.control.client import ControlClient, SocketForbidden, UnknownRoute, WrongProtocol, socket_path
 from rtsd.control.protocol import Event, Frame, Lagged, Snapshot
 from rtsd.errors import Conflict, DaemonUnreachable, NotFound, QuotaExhausted, RtsError
@@ -223,20 +225,24 @@ async def test_a_daemon_that_hangs_is_given_up(path: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """A listening socket that this process has no right to, even where the tests run as root."""
+def locked(path: Path, mode: int = 0o755) -> Iterator[None]:
+    """A listening socket that this process has no right to, even where the tests run as root.
+
+    `mode` is of its directory.
+    """
     user = os.geteuid()
     with sockets.socket(sockets.AF_UNIX) as listening:
         listening.bind(str(path))
         listening.listen()
-        path.parent.chmod(0o755)
         path.chmod(0)
+        path.parent.chmod(mode)
         if user == 0:
             os.seteuid(65534)
         try:
             yield
         finally:
             os.seteuid(user)
+            path.parent.chmod(0o755)
 
 
 async def test_a_locked_socket_says_how_to_be_let_in(path: Path) -> None:
@@ -244,6 +250,27 @@ async def test_a_locked_socket_says_how_to_be_let_in(path: Path) -> None:
     with locked(path):
         async with ControlClient(path) as client:
             with pytest.raises(SocketForbidden, match="No permission"):
+                await client.status()
+
+
+@pytest.mark.parametrize(
+    ("groups", "do"),
+    [
+        ("a:x:1:\nstaff:x:{gid}:\n", r"`sudo usermod -aG staff \S+`, then log in again"),
+        ("a:x:1:\n", r"docs/install\.md, Who may use rtsd's commands"),  # such as that of DynamicUser=
+        ("root:x:{gid}:\n", "Only root may"),
+    ],
+)
+@pytest.mark.parametrize("mode", [0o755, 0o000])
+async def test_only_a_group_that_can_be_joined_is_advised(
+    groups: str, do: str, mode: int, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`usermod` changes nothing, and says nothing, about a group that /etc/group lacks."""
+    gid = path.parent.stat().st_gid
+    monkeypatch.setattr(users, "GROUPS", SimpleNamespace(read_text=lambda: groups.format(gid=gid)))
+    with locked(path, mode):
+        async with ControlClient(path) as client:
+            with pytest.raises(SocketForbidden, match=do):
                 await client.status()
 
 
