@@ -34,15 +34,16 @@ def script() -> str:
 def documented() -> list[str]:
     """The commands that docs/install.md has root enter to run rtsd as a service."""
     page = (ROOT / "docs" / "install.md").read_text()
-    block = page.partition("## Run it as a service")[2].partition("```console\n")[2].partition("```")[0]
-    lines = [line.removeprefix("# ") for line in block.splitlines() if line.startswith("# ")]
+    section = re.split(r"(?m)^##+ ", page.partition("## Run it as a service\n")[2])[0]
+    installed, _by_questions, by_hand = re.findall(r"(?s)```console\n(.*?)```", section)
+    lines = [line.removeprefix("# ") for line in (installed + by_hand).splitlines() if line.startswith("# ")]
     return [re.sub(r"\s{2,}#.*", "", line) for line in lines]
 
 
 def test_the_commands_are_those_of_the_documentation() -> None:
     """In their order, with the secret's placeholder, and without the editor."""
     wanted = [
-        line.replace("the consumer secret", "THE-CONSUMER-SECRET")
+        re.sub("^systemd-ask-password '.+' [|] (.+)", r"\1 <<<'THE-CONSUMER-SECRET'", line)
         for line in documented()
         if not line.startswith("editor ")
     ]
