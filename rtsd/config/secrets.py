@@ -7,13 +7,14 @@ in its `credentials`, from which systemd loads them: so that a check by hand fin
 
 from __future__ import annotations
 
-import os.path
+import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rtsd.config.mistakes import Mistakes
+from rtsd.control.users import user_name
 
 _FOR_OTHERS = stat.S_IRWXO | stat.S_IWGRP
 
@@ -90,14 +91,36 @@ class SecretFiles:
         except FileNotFoundError:
             where = f"{self.credentials} or {self.base}" if self.credentials else f"{self.base}"
             missing = f"{path} does not exist" if Path(name).is_absolute() else f"{name} is not in {where}"
+            if (closed := self._closed_to_us(name)) is not None:
+                raise ValueError(
+                    f"{missing}, and {_we()} may not look into {closed}; run this with sudo"
+                ) from None
             raise ValueError(f"{missing}; the name of a file with the secret") from None
         except UnicodeDecodeError:
             raise ValueError(f"{path} is not text; a UTF-8 file") from None
         except OSError as error:
-            raise ValueError(f"{path}: {error.strerror}; a file readable by this user") from None
+            raise ValueError(f"{path}: {error.strerror}; a file that {_we()} can read") from None
         if not text:
             raise ValueError(f"{path} is empty; a file with the secret")
         return text
+
+    def _closed_to_us(self, name: str) -> Path | None:
+        """Return the directory that may have `name`, but does not show it to this user."""
+        for place in () if Path(name).is_absolute() else self._places:
+            try:
+                (place / name).stat()
+            except PermissionError:
+                return place
+            except OSError:
+                pass
+        return None
+
+
+def _we() -> str:
+    """Return the user whom this process reads as, such as `rtsd (uid 998)`, or `uid 10001` in a container."""
+    uid = os.geteuid()
+    name = user_name(uid)
+    return name if name.startswith("uid ") else f"{name} (uid {uid})"
 
 
 def check_private(path: Path) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import pwd
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from rtsd import config
 from rtsd.config import Config, Secret, load
+from rtsd.config.secrets import SecretFiles
 from rtsd.errors import ConfigError
 
 FROM_FILES = """
@@ -135,11 +139,43 @@ def test_what_is_wrong_with_a_file_is_told(files: Path, mistakes: Callable[..., 
     assert "is not text" in mistakes(FROM_FILES)[0]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_we_cannot_read_is_told(files: Path, mistakes: Callable[..., tuple[str, ...]]) -> None:
-    """A permission problem is worded, not raised."""
-    (files / "sf-secret").chmod(0o000)
-    assert "Permission denied" in mistakes(FROM_FILES)[0]
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A directory that every user reaches, other than tmp_path."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
+
+
+@contextmanager
+def without_rights() -> Iterator[str]:
+    """A user without rights, of whom messages are to say this; root becomes one meanwhile."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield f"{pwd.getpwuid(os.geteuid()).pw_name} (uid {os.geteuid()})"
+    finally:
+        os.seteuid(user)
+
+
+def test_who_cannot_read_a_file_is_told(shared: Path) -> None:
+    """In a container it is not who ran the command."""
+    put(shared / "sf-secret", "of-root", 0o000)
+    with without_rights() as user, pytest.raises(ValueError, match="Permission denied") as caught:
+        SecretFiles(shared).read("sf-secret")
+    assert str(caught.value) == f"{shared / 'sf-secret'}: Permission denied; a file that {user} can read"
+
+
+def test_a_closed_directory_is_not_called_an_empty_one(shared: Path) -> None:
+    """Only root sees the service's credentials: for others they may be there or not."""
+    closed = shared / "credentials"
+    closed.mkdir(mode=0o000)
+    with without_rights() as user, pytest.raises(ValueError, match="is not in") as caught:
+        SecretFiles(shared).read("sf-secret")
+    assert str(caught.value) == (
+        f"sf-secret is not in {shared}, and {user} may not look into {closed}; run this with sudo"
+    )
 
 
 def test_a_secret_is_given_once(files: Path, mistakes: Callable[..., tuple[str, ...]]) -> None:
