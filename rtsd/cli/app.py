@@ -22,8 +22,8 @@ import click
 
 from rtsd import __version__, logs
 from rtsd.cli.groups import Group
-from rtsd.control.users import user_name
 from rtsd.errors import ConfigError, DeployFailed, RtsError
+from rtsd.users import user_name
 
 T = TypeVar("T", bound=click.Command | Callable[..., object])
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rtsd.config.mistakes import Mistakes
-from rtsd.control.users import user_name
+from rtsd.users import user_name
 
 _FOR_OTHERS = stat.S_IRWXO | stat.S_IWGRP
 
@@ -120,7 +120,7 @@ def _we() -> str:
     """Return the user whom this process reads as, such as `rtsd (uid 998)`, or `uid 10001` in a container."""
     uid = os.geteuid()
     name = user_name(uid)
-    return name if name.startswith("uid ") else f"{name} (uid {uid})"
+    return f"uid {uid}" if name in (f"uid {uid}", f"{uid}") else f"{name} (uid {uid})"  # Podman names them so
 
 
 def check_private(path: Path) -> None:

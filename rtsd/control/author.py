@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 from aiohttp import web
 
 from rtsd.control.access import peer_of
-from rtsd.control.users import user_name
+from rtsd.users import user_name
 
 USER_HEADER, PROGRAM_HEADER = "Rtsd-User", "Rtsd-Program"
 """In a request that another node was asked for. Only rtsd's own process is believed."""

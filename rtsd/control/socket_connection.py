@@ -15,8 +15,8 @@ import msgspec
 
 from rtsd import __version__, errors
 from rtsd.control import protocol
-from rtsd.control.users import stored_group, user_name
 from rtsd.errors import DaemonUnreachable, NotFound, RtsError
+from rtsd.users import stored_group, user_name
 
 __all__ = ["FOREVER", "SocketConnection", "SocketForbidden", "UnknownRoute", "WrongProtocol", "socket_path"]
 

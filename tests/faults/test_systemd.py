@@ -252,7 +252,7 @@ async def test_socket_activation_as_documented(tmp_path: Path, measured: Callabl
 
 
 async def test_a_user_is_admitted_as_documented(tmp_path: Path) -> None:
-    """Who has no right is sent to docs/install.md, and may use the commands after those of it, word for word."""
+    """Who has no right is sent to docs/install.md, and is let in by the commands there, word for word."""
     heading = "### Who may use rtsd's commands"
     (block,) = commands("install.md", heading)
     assert "systemctl edit rtsd" in block

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from rtsd import config
 from rtsd.cli.app import SECTIONS
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +34,22 @@ def test_the_image_is_built_from_all_that_the_wheel_has() -> None:
     needed |= {project["project"]["readme"], *project["project"]["license-files"]}
     given = {line[1:] for line in (ROOT / ".containerignore").read_text().splitlines() if line[:1] == "!"}
     assert needed <= given
+
+
+def test_the_dashboard_finds_a_locale_of_utf_8() -> None:
+    """`podman exec -it` hands over no LANG, and the base need not have one."""
+    assert re.search(r"(?m)^ENV (.+\\\n)*.*\bLANG=C\.UTF-8\b", (ROOT / "Containerfile").read_text())
+
+
+def test_the_documented_configuration_is_one_for_the_gateway(tmp_path: Path) -> None:
+    """That of docs/containers.md loads as it is, and `rtsd package deploy` knows where pushes go."""
+    page = (ROOT / "docs" / "containers.md").read_text()
+    path = tmp_path / "rtsd.toml"
+    path.write_text(page.partition("```toml\n")[2].partition("```")[0])
+    for name in ("sf-secret", "push-token"):
+        (tmp_path / name).touch(mode=0o600)
+        (tmp_path / name).write_text("a-secret-of-a-test-0123456789abcdef\n")
+    assert config.load(path, {}).gateway.public_url.startswith("https://")
 
 
 def test_there_is_one_for_each_way_to_run_it() -> None:

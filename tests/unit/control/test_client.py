@@ -14,8 +14,8 @@ from types import SimpleNamespace
 import pytest
 from aiohttp import web
 
+from rtsd import users
 from rtsd.control import socket_connection as module
-from rtsd.control import users
 from rtsd.control.client import ControlClient, SocketForbidden, UnknownRoute, WrongProtocol, socket_path
 from rtsd.control.protocol import Event, Frame, Lagged, Snapshot
 from rtsd.errors import Conflict, DaemonUnreachable, NotFound, QuotaExhausted, RtsError

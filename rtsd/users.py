@@ -1,4 +1,4 @@
-"""Names of Unix users."""
+"""Names of Unix users, and the groups that they can join."""
 
 from __future__ import annotations
 
