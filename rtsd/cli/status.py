@@ -46,6 +46,9 @@ def _facts(now: Status) -> Iterator[tuple[str, str]]:
     yield "org", clean(_org(now))
     reason = f" ({now.mode_reason})" if now.mode_reason else ""
     yield "mode", f"{coloured(now.mode)} since {ago(now.now, now.mode_since)}{clean(reason)}"
+    if now.needs_restart:
+        tables = ", ".join(now.needs_restart)
+        yield "restart", clean(f"due: {tables} in the configuration have changed, which counts from then on")
     if not now.store.reachable:
         yield from _without_database(now)
         return

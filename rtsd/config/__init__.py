@@ -142,9 +142,9 @@ def _read(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not UTF-8 text.", "Save it as UTF-8, which TOML requires.") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(
-            f"{path} is not TOML: {error}.", "Put text in quotes; see https://toml.io"
-        ) from None
+        is_repeated = "twice" in str(error) or "overwrite" in str(error)
+        do = "Put all keys of a table into one [section], each once" if is_repeated else "Put text in quotes"
+        raise ConfigError(f"{path} is not TOML: {error}.", f"{do}; see https://toml.io") from None
 
 
 def _file_path(raw: dict[str, Any], table: str, key: str, files: SecretFiles) -> Path | None:

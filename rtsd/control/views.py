@@ -70,6 +70,8 @@ class Views:
     """Estimates a day without changes, of objects with these numbers of rows."""
     privacy: Sequence[Applied]
     """The changes of privacy that this start has applied."""
+    needs_restart: Callable[[], list[str]] = list
+    """Returns the tables of the configuration with changes that only a restart applies."""
 
     async def status(self) -> protocol.Status:
         """Return the status as of now."""
@@ -95,6 +97,7 @@ class Views:
             dead_letters=counts.dead_letters,
             errors_24h=counts.errors.last_day(now),
             storage=f"error: {failure}" if failure else "ok",
+            needs_restart=self.needs_restart(),
             store=await self.store(),
             privacy=[
                 protocol.PrivacyChange(object=applied.object, message=applied.message)

@@ -12,6 +12,7 @@ from rtsd.control.forwarding import ForwardedRequests
 from rtsd.control.metrics import Metrics
 from rtsd.control.rules import RuleRoutes
 from rtsd.control.store_facts import StoreFacts
+from rtsd.control.views import Views
 from rtsd.core.server_clock import ServerClock
 from rtsd.daemon import fanout, reload, rules
 from rtsd.daemon.control import control_routes
@@ -107,7 +108,7 @@ async def _compose(
         stream=stream,
         outlets=outlets,
     )
-    reloader = _reloader(base, readers, rule_engine, front.keys, services)
+    reloader = _reloader(base, readers, rule_engine, front.keys, services, shown=shown)
     shown_rules = RuleRoutes(base.database, rule_engine, machine.wall)
     metrics = Metrics(front.registry, front.status, base.publisher.feed, shown_rules, base.engine)
     parts = Parts(
@@ -348,9 +349,9 @@ def _loader(base: Base, readers: Readers, mode: ModeMachine, checks: Checks) -> 
 
 
 def _reloader(
-    base: Base, readers: Readers, rule_engine: RuleEngine, keys: Keys, services: Services
+    base: Base, readers: Readers, rule_engine: RuleEngine, keys: Keys, services: Services, *, shown: Views
 ) -> Reloader:
-    return Reloader(
+    reloader = Reloader(
         base.config,
         keys=keys,
         rule_engine=rule_engine,
@@ -361,6 +362,8 @@ def _reloader(
         services=services,
         monotonic=base.machine.monotonic,
     )
+    shown.needs_restart = lambda: reloader.needs_restart
+    return reloader
 
 
 async def _restore(parts: Parts, stream: StreamChannel | None) -> None:

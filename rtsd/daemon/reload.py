@@ -39,6 +39,8 @@ class Reloading(ABC):
         self.running = running
         self._keys = keys
         self._monotonic = monotonic
+        self.needs_restart: list[str] = []
+        """Tables that had changed at the last reload, and take effect at the next start only."""
 
     def reload(self) -> protocol.Reloaded:
         """Reload what can change without a restart; return what cannot.
@@ -46,14 +48,15 @@ class Reloading(ABC):
         Raises ConfigError, in which case nothing has changed.
         """
         config = load(self.running.path)
-        fixed = changes_for_a_restart(self.running, config)
         fanout.require_extra(config)
         self._keys.replace_pair(config)
         self.use(config)
         conceal(secret.reveal() for secret in config.secrets())
         self._keys.hmac = config.hmac_keys
-        log.info("reloaded", needs_restart=",".join(fixed))
-        return protocol.Reloaded(needs_restart=fixed, token_ids=[key_id(key) for key in self._keys.hmac])
+        self.needs_restart = changes_for_a_restart(self.running, config)
+        log.info("reloaded", needs_restart=",".join(self.needs_restart))
+        ids = [key_id(key) for key in self._keys.hmac]
+        return protocol.Reloaded(needs_restart=self.needs_restart, token_ids=ids)
 
     def on_signal(self) -> None:
         """Reload on SIGHUP; log a configuration with mistakes and keep the current one."""

@@ -288,12 +288,10 @@ class PackageWatch:
         url, ours = settings.gateway_url, wanted.public_url
         if url is None or (url and not (ours and not same_gateway(url, ours))):
             return []
-        return [
-            Problem(
-                f"The package posts to {url or 'no URL'}, not to {ours or '(no public_url)'}.",
-                "Run `rtsd package deploy`, or correct [gateway] public_url.",
-            )
-        ]
+        do = "Run `rtsd package deploy`, or correct [gateway] public_url."
+        if not url:  # as a package is that publishes
+            do = f"If its channel was changed, restart rtsd. {do}"
+        return [Problem(f"The package posts to {url or 'no URL'}, not to {ours or '(no public_url)'}.", do)]
 
     def _is_hidden(self) -> bool:
         """Return whether a recent push proves the package although probes miss it.
@@ -339,7 +337,7 @@ class PackageWatch:
 
 
 def _stream_problems(settings: PackageSettings, wanted: Wanted) -> list[Problem]:
-    do = "Run `rtsd package deploy`, or correct [push]."
+    do = "If [push] was changed, restart rtsd. Run `rtsd package deploy`, or correct [push]."
     if settings.channel == GATEWAY:
         return [Problem("The package posts its pushes to a gateway: it does not publish them.", do)]
     if settings.channel is None or settings.sealed == wanted.sealed:

@@ -56,7 +56,7 @@ async def test_a_reload_can_be_asked_for_and_says_what_it_did() -> None:
         rig.config.write_text(rig.config.read_text() + '[[objects]]\nname = "Lead"\n')
         answer = await daemon.client.reload()
         assert answer.token_ids == [key_id(token.encode()) for token in (TOKEN, NEW_TOKEN)]
-        assert answer.needs_restart == ["objects"]
+        assert answer.needs_restart == (await daemon.client.status()).needs_restart == ["objects"]
         assert await _status(rig, NEW_TOKEN, "new") == 200
         rig.config.write_text(rig.config.read_text() + "\nnonsense = 1\n")
         with pytest.raises(ConfigError):

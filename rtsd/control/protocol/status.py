@@ -284,6 +284,8 @@ class Status(msgspec.Struct, kw_only=True):
     dead_letters: int = 0
     errors_24h: int = 0
     storage: str = "ok"
+    needs_restart: list[str] = msgspec.field(default_factory=list)
+    """Tables of the configuration that the last reload found changed, and only a restart applies."""
     store: Store = msgspec.field(default_factory=Store)
     privacy: list[PrivacyChange] = msgspec.field(default_factory=list)
     node: Node | None = None

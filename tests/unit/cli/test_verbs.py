@@ -25,6 +25,14 @@ def test_status_shows_the_stream(rtsd: Rtsd, daemon: Any) -> None:
     assert "not connected for 0 ms: No such topic. Deploy" in rtsd("status").out
 
 
+def test_status_says_that_a_restart_is_due(rtsd: Rtsd, daemon: Any) -> None:
+    """A reload has found what it cannot apply: what follows would mislead without that."""
+    assert "restart " not in rtsd("status").out
+    shown = daemon.answers["GET /v1/status"] = deepcopy(daemon.answers["GET /v1/status"])
+    shown["needs_restart"] = ["gateway", "push"]
+    assert "restart   due: gateway, push in the configuration have changed" in rtsd("status").out
+
+
 def test_status_tells_all_at_one_look(rtsd: Rtsd, daemon: Any) -> None:
     """Mode and why, push, package, quota, and each object."""
     status, out, _ = rtsd("status")

@@ -351,6 +351,23 @@ def test_what_is_not_toml_is_one_error(text: bytes, tmp_path: Path) -> None:
         config.load(path, {})
 
 
+@pytest.mark.parametrize(
+    ("text", "do"),
+    [
+        ("[push]\nsealed = true\n[push]\n", "one [section]"),
+        ("[push]\nsealed = true\nsealed = true\n", "one [section]"),
+        ("[push]\nchannel = stream\n", "Put text in quotes"),
+    ],
+)
+def test_the_advice_is_for_the_mistake(text: str, do: str, tmp_path: Path) -> None:
+    """Quotes mend no table that is there twice, as after keys were added at the end."""
+    path = tmp_path / "rtsd.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        config.load(path, {})
+    assert do in caught.value.do
+
+
 def test_the_environment_names_the_file(tmp_path: Path) -> None:
     """$RTSD_CONFIG wins over the usual places; nothing anywhere says where was looked."""
     assert config.find({"RTSD_CONFIG": str(tmp_path / "x.toml")}) == tmp_path / "x.toml"
