@@ -77,7 +77,8 @@ def price_lines(report: Report) -> Iterator[str]:
         pushed = f"{plural(idle.real_time, 'API call')} a day while pushes come, {idle.interval:,}"
         read = f"{plural(idle.interval, 'API call')} a day"
         yield f"idle      {pushed if report.has_channel else read} by Interval Sync"
-        if idle.awaiting_package != idle.interval:
+        is_there = report.package in ("installed", "disabled")
+        if idle.awaiting_package != idle.interval and not is_there:
             yield f"          {idle.awaiting_package:,} until the package is in the org"
     yield from estimate_lines(report.priced())
 

@@ -80,6 +80,24 @@ def test_install_and_uninstall(
     assert (home / "rtsd.toml").read_text() == "mine"
 
 
+def test_uninstall_lists_what_an_administrator_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Drop-ins of `systemctl edit` stay, and would count again: they are named, those of other units are not."""
+    monkeypatch.setattr(service, "HIDDEN", ())
+    assert main(["service", "install", "--root", str(tmp_path)]) == 0
+    units = tmp_path / service.UNIT_DIRECTORY
+    names = ("rtsd.service.d", "rtsd@.service.d", "rtsd@acme.service.d", "rtsd.socket.d")
+    for name in (*names, "other.service.d"):
+        (units / name).mkdir()
+        (units / name / "override.conf").touch()
+    assert main(["service", "uninstall", "--root", str(tmp_path)]) == 0
+    left = capsys.readouterr().out.partition("These stay")[2]
+    assert [name for name in names if f"  {units / name}\n" not in left] == []
+    assert "other" not in left
+    assert all((units / name / "override.conf").exists() for name in names)
+
+
 def test_a_service_is_not_installed_with_the_login_of_a_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

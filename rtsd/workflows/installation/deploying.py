@@ -216,7 +216,7 @@ class Deploying:
             why = "; ".join(error.details) if isinstance(error, DeployFailed) else error.message
             self._outcome.warnings.append(f"No test push could be sent: {why}")
         else:
-            self._done("sent a test push")
+            self._done("had the org send a test push: rtsd events shows it when it arrives")
 
     def _done(self, what: str) -> None:
         self._outcome.done.append(what)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rtsd import config
+from rtsd.cli.check import lines
 from rtsd.config.credentials import replace_secret
 from rtsd.workflows import check
 from rtsd.workflows.demo.environment import start, until_answering
@@ -38,6 +39,18 @@ def load(org: SimulatedOrg, mirror: Mirror, tmp_path: Path) -> Load:
         return config.load(path, {})
 
     return write
+
+
+async def test_what_waiting_for_the_package_costs_is_told_before_it_is_there(
+    org: SimulatedOrg, load: Load
+) -> None:
+    """And no more under the line that says that it is installed."""
+    waits = "until the package is in the org"
+    assert waits in "\n".join(lines(await check.inspect(load())))
+    await org.control("package/install")
+    told = "\n".join(lines(await check.inspect(load())))
+    assert "package   installed" in told
+    assert waits not in told
 
 
 async def test_a_good_configuration_has_no_problems(org: SimulatedOrg, load: Load, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ async def test_first_deployment_makes_everything_right(office: Office) -> None:
     assert (await office.status()).state == "missing"
     outcome = await office.deploy()
     assert outcome.left == []
+    assert office.said[-1] == "Had the org send a test push: rtsd events shows it when it arrives."
     found = await office.status()
     assert (found.state, found.version, told(found)) == ("installed", apex.VERSION, [])
     assert found.triggers == ["Contact", "Invoice__c"]
