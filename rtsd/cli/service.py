@@ -117,7 +117,9 @@ def uninstall(*, root: Path) -> None:
     click.echo(f"Removed {', '.join(removed) or 'nothing'}.")
     left = _left(root)
     if left:
-        click.echo("These stay, with secrets, personal data and what you wrote; remove them if nobody needs them:")
+        click.echo(
+            "These stay, with secrets, personal data and what you wrote; remove them if nobody needs them:"
+        )
         click.echo("\n".join(f"  {path}" for path in left))
 
 
@@ -188,7 +190,7 @@ def _instances() -> list[str]:
 
 
 def _left(root: Path) -> list[Path]:
-    """The directories of rtsd that hold configurations, secrets, mirrors, and drop-ins of `systemctl edit`."""
+    """The directories of rtsd that hold configurations, secrets, mirrors, drop-ins of `systemctl edit`."""
     state, units = root / "var/lib", root / UNIT_DIRECTORY
     found = [root / CONFIG_DIRECTORY, *state.glob("private/rtsd"), *state.glob("private/rtsd-*")]
     found += [path for path in (*state.glob("rtsd"), *state.glob("rtsd-*")) if not path.is_symlink()]

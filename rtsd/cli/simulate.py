@@ -43,9 +43,18 @@ def simulate(
 ) -> None:
     """Run a simulated Salesforce org.
 
-    The first line on stdout is JSON with the url and the credentials; `control` in it is the org's
-    switchboard. SIGTERM or Ctrl-C stops it.
-    """
+    The first line on stdout is JSON with the url and the credentials. `control` in it is a URL that lists
+    rows, changes them, and has simulated users work. In place of CONTROL:
+
+    \b
+      curl CONTROL/rows/Contact
+      curl CONTROL/dml -d '{"object": "Contact", "op": "update",
+        "rows": [{"Id": "003…", "Phone": "555-0100"}]}'
+      curl CONTROL/activity -d '{"rate": 5}'
+
+    Other values of op are create, which needs no Id, and delete, with {"ids": ["003…"]} in place of rows.
+    SIGTERM or Ctrl-C stops it.
+    """  # noqa: D301 - click's mark of lines to keep
     try:
         org = Org(seed=seed, records=records or None)
     except (KeyError, ValueError) as problem:

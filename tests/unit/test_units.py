@@ -83,7 +83,7 @@ def test_install_and_uninstall(
 def test_uninstall_lists_what_an_administrator_wrote(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Drop-ins of `systemctl edit` stay, and would count again: they are named, those of other units are not."""
+    """Drop-ins of `systemctl edit` stay, and would count again: they are named, those of others not."""
     monkeypatch.setattr(service, "HIDDEN", ())
     assert main(["service", "install", "--root", str(tmp_path)]) == 0
     units = tmp_path / service.UNIT_DIRECTORY

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import shutil
 import signal
 import socket
 import sys
 
+import pytest
+
+from rtsd.cli.simulate import simulate
 from rtssim.process import spawn
 
 LINE = {
@@ -57,6 +62,28 @@ async def test_the_pubsub_api_is_served_on_request() -> None:
     writer.close()
     process.send_signal(signal.SIGTERM)
     assert await process.wait() == 0
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="no curl here")
+async def test_the_help_shows_how_to_change_the_org() -> None:
+    """Its commands, word for word: rows are listed, one is edited, users go to work."""
+    listing, edit, activity = re.findall(r'(?m)^ +(curl .+(?:\n +".+)?)$', simulate.help or "")
+    async with spawn(records={"Contact": 3}) as org:
+
+        async def told(command: str) -> str:
+            command = command.replace("CONTROL", org.info["control"])
+            process = await asyncio.create_subprocess_shell(f"{command} -sS", stdout=asyncio.subprocess.PIPE)
+            output, _ = await process.communicate()
+            return output.decode()
+
+        rows = [json.loads(line) for line in (await told(listing)).splitlines()]
+        assert len(rows) == 3
+        changed = json.loads(await told(edit.replace("003…", rows[0]["Id"])))
+        assert changed == {"ids": [rows[0]["Id"]]}
+        assert [row["Phone"] async for row in org.rows("Contact") if row["Id"] == rows[0]["Id"]] == [
+            "555-0100"
+        ]
+        assert json.loads(await told(activity)) == {"activity": True}
 
 
 async def test_port_in_use() -> None:
