@@ -48,7 +48,7 @@ def _facts(now: Status) -> Iterator[tuple[str, str]]:
     yield "mode", f"{coloured(now.mode)} since {ago(now.now, now.mode_since)}{clean(reason)}"
     if now.needs_restart:
         tables = ", ".join(now.needs_restart)
-        yield "restart", clean(f"due: {tables} in the configuration have changed, which counts from then on")
+        yield "restart", clean(f"due: only that applies the changes in {tables} of the configuration")
     if not now.store.reachable:
         yield from _without_database(now)
         return
