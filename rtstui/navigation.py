@@ -33,9 +33,13 @@ class NavigatingApp(OperatorApp):
             self.screen.back_to = "1"
 
     def action_leave_view(self) -> None:
-        """Go back to the view that led here, else to the overview."""
+        """Go back to the view that led here, else to the overview.
+
+        The way back is gone once: views that led to each other would never lead to the overview.
+        """
         if isinstance(self.screen, View):
-            self.switch_mode(self.screen.back_to)
+            back_to, self.screen.back_to = self.screen.back_to, "1"
+            self.switch_mode(back_to)
 
     def _lead_to(self, view: str) -> Screen[Any]:
         """Open a view for what was chosen in another one, which keeps its place; return its screen."""

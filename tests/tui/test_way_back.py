@@ -46,6 +46,21 @@ async def test_escape_leads_back_to_where_enter_was_pressed(
         await until(lambda: "FROZEN" not in text(app), pilot)
 
 
+async def test_escape_comes_to_the_overview_from_views_that_led_to_each_other(socket: Path) -> None:
+    """From events to a record, and from there to its events: each way back is gone once."""
+    async with watching(socket, size=(120, 35)) as (app, pilot, _daemon):
+        await pressed(pilot, "2", "up", "enter")
+        await until(lambda: app.current_mode == "8", pilot)
+        await pressed(pilot, "o")
+        await until(lambda: app.current_mode == "2", pilot)
+        gone = []
+        while app.current_mode != "1" and len(gone) < 12:
+            await pressed(pilot, "escape")
+            gone.append(app.current_mode)
+        assert app.current_mode == "1", gone
+        assert "8" in gone
+
+
 async def test_keys_that_do_nothing_here_say_so(socket: Path) -> None:
     """Enter on Cancel, A with nothing chosen, u for what cannot be undone, the lines to type in."""
     async with watching(socket, size=(160, 45)) as (app, pilot, daemon):
