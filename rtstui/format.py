@@ -79,6 +79,14 @@ def wrap(text: str, width: int) -> list[str]:
     return [*lines, line] if line else lines
 
 
+def block(text: str, width: int, height: int) -> list[str]:
+    """Return `text` in at most `height` such lines, with an ellipsis at the end if there are more."""
+    lines = wrap(text, width)
+    if len(lines) > height > 0:
+        lines[height - 1] = fit(f"{lines[height - 1]} …", width).rstrip()
+    return lines[: max(0, height)]
+
+
 def size(number: float) -> str:
     """Return a number of bytes with the fitting unit, in powers of 1,024: `950 B 48 KiB 1.3 GiB`."""
     for unit, least in (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):

@@ -13,7 +13,7 @@ from rtsd.core.dead_letter import explanation
 from rtsd.core.figures import age, count, day_clock
 from rtsd.core.plural import plural
 from rtstui.clean import masked
-from rtstui.format import fit, right, wrap
+from rtstui.format import block, fit, right, wrap
 from rtstui.rows import Row, Span
 from rtstui.widgets.panel import SEPARATOR, Panel
 from rtstui.widgets.table import Table
@@ -45,13 +45,13 @@ class ErrorLog(Table):
             return (
                 f"The error log cannot be read: {state.log_error}" if state.log_error else "Waiting for rtsd…"
             )
-        return "✔ No errors." if not (letters := self._lost()) else f"▲ No errors, but {letters}."
+        return f"▲ No errors, but {letters}." if (letters := self._unapplied()) else "✔ No errors."
 
     def empty_role(self) -> str:
         """That of a warning while changes were not applied."""
-        return "warn" if self._lost() and self.state.errors is not None else super().empty_role()
+        return "warn" if self._unapplied() and self.state.errors is not None else super().empty_role()
 
-    def _lost(self) -> str:
+    def _unapplied(self) -> str:
         """Return how many dead letters there are; nothing if there are none."""
         letters = self.state.status.dead_letters if self.state.status else 0
         return plural(letters, "dead letter") if letters else ""
@@ -61,7 +61,7 @@ class ErrorLog(Table):
         state = self.state
         below = f"{plural(state.status.errors_24h, 'error')} in 24 h" if state.status else ""
         above = self.dated("Errors") if self.keys() and self.size.width >= NARROW else "Errors"
-        return above, SEPARATOR.join(filter(None, (below, self._lost())))
+        return above, SEPARATOR.join(filter(None, (below, self._unapplied())))
 
     def _when(self, at: str, *, wide: bool) -> str:
         """Return the age of an error, or its time, with the date of an older day."""
@@ -170,8 +170,8 @@ class DeadLetters(Table):
         rows, letter = super().paint(width, height), self.find(self.cursor)
         if letter is None or width >= NARROW:
             return rows
-        said = wrap(self._message(letter), width - 4)
-        return [*rows, *(((f"    {line}", "dim"),) for line in said[: max(0, height - len(rows))])]
+        said = block(self._message(letter), width - 4, height - len(rows))
+        return [*rows, *(((f"    {line}", "dim"),) for line in said)]
 
     def _widths(self) -> tuple[int, int]:
         """Return the cells that a narrow panel gives to ids and to objects."""

@@ -7,7 +7,7 @@ from itertools import product
 
 from rtsd.control.protocol import Status
 from rtsd.control.verdict import GLYPHS, Verdict, cost, fresh, right
-from rtstui.format import wrap
+from rtstui.format import block
 from rtstui.meaning import as_of, link_sign
 from rtstui.rows import Row, Span, cut, spread, width_of
 from rtstui.widgets.panel import SEPARATOR, Panel
@@ -101,10 +101,8 @@ def _key(text: str) -> Row:
 def _wrapped(name: str, verdict: Verdict, width: int, height: int) -> list[Row]:
     """Return an answer in `height` lines, broken between words."""
     first, rest = verdict.facts[:2], verdict.facts[2:]
-    lines = wrap(SEPARATOR.join(filter(None, (*first, verdict.key, *rest))), width - INDENT)
-    shown = [*lines[:height], *[""] * (height - len(lines))]
-    if len(lines) > height:
-        shown[-1] = f"{shown[-1]} …"
+    lines = block(SEPARATOR.join(filter(None, (*first, verdict.key, *rest))), width - INDENT, height)
+    shown = [*lines, *[""] * (height - len(lines))]
     rows = [cut((*_head(name, verdict), (shown[0], "")), width)]
     return rows + [cut(((" " * INDENT, ""), (line, "")), width) for line in shown[1:]]
 

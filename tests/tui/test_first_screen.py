@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from rtsd.control.protocol import DeadLetter
@@ -43,6 +45,18 @@ async def test_a_dead_letter_on_the_first_screen_has_its_age_and_whole_reason() 
         (row,) = [line for line in shown if line.startswith("[ ]")]
         assert row.split()[:5] == ["[", "]", "1", "3m", "Survey__c"]
         assert SURVEY in " ".join(shown)
+
+
+async def test_a_reason_that_does_not_fit_below_its_letter_ends_in_an_ellipsis() -> None:
+    """The panel may have one line left of the two that the reason takes."""
+    app = with_a_letter()
+    async with app.run_test(size=(120, 33)) as pilot:
+        await until(lambda: "Survey__c" in text(app), pilot)
+        shown = [line[76:].strip("│┃ ") for line in text(app).splitlines()]
+        (at,) = [at for at, line in enumerate(shown) if line.startswith("[ ]")]
+        reason = list(itertools.takewhile(lambda line: "─" not in line, shown[at + 1 :]))
+        assert reason
+        assert " ".join(reason) == SURVEY or reason[-1].endswith("…"), reason
 
 
 @pytest.mark.parametrize(("size", "view", "said"), [((120, 35), "1", " — "), ((160, 45), "5", "first hour")])

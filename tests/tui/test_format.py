@@ -39,6 +39,15 @@ def test_wrap_keeps_every_word_within_the_width(text: str, width: int) -> None:
     assert "".join("".join(lines).split()) == "".join(text.split())
 
 
+@given(TEXT, st.integers(1, 30))
+def test_a_block_tells_what_it_leaves_out(text: str, width: int) -> None:
+    """The first lines as they are; an ellipsis stands for the others."""
+    lines, shown = form.wrap(text, width), form.block(text, width, 2)
+    assert shown[:1] == lines[:1]
+    assert shown == lines if len(lines) <= 2 else (len(shown) == 2 and shown[1].endswith("…"))
+    assert form.block(text, width, 0) == []
+
+
 @given(st.floats(0, 1), st.integers(1, 40))
 def test_a_bar_shows_something_for_something(share: float, width: int) -> None:
     """A bar has its width; only nothing is empty."""
