@@ -14,7 +14,6 @@ from rtsd.control.protocol import Event
 from rtstui.actions import Order
 from rtstui.messages import RowChosen, RowOpened
 from rtstui.screens.dialogs import Reader
-from rtstui.undo import way_back
 from rtstui.widgets.action_log import ActionCard, ActionTable
 from rtstui.widgets.chrome import ReplyLine
 from rtstui.widgets.panel import ROLE_CLASSES, SEPARATOR
@@ -52,11 +51,11 @@ class ActionLog(ModalScreen[None]):
         """Bring its panels up to date."""
         table, card = self.query_one(ActionTable), self.query_one(ActionCard)
         table.tick()
-        box, chosen = self.query_one("#dialog"), self.chosen
+        card.chosen = self.chosen
+        can_undo = not self._read_only and isinstance(card.way, Order)
+        box = self.query_one("#dialog")
         box.border_title = Content(SEPARATOR.join(filter(None, table.border())))
-        can_undo = chosen and not self._read_only and isinstance(way_back(chosen, table.state.status), Order)
         box.border_subtitle = Content(f"{'u undo · ' if can_undo else ''}enter full · esc close")
-        card.chosen = chosen
         card.tick()
         self.query_one(ReplyLine).tick()
 

@@ -94,6 +94,11 @@ class ActionCard(Panel):
 
     chosen: Event | None = None
 
+    @property
+    def way(self) -> Order | str | None:
+        """How the chosen action is undone, or why it cannot be; None if none is chosen."""
+        return way_back(self.chosen, self.state.status) if self.chosen else None
+
     def wanted(self) -> int:
         """What was done, its facts, and two lines for the way back."""
         return len(self._lines(self.size.width or self.app.size.width - 8))
@@ -105,8 +110,8 @@ class ActionCard(Panel):
     def _lines(self, width: int) -> list[Row]:
         if self.chosen is None:
             return [BLANK]
-        entry, way = self.chosen, way_back(self.chosen, self.state.status)
-        text, role = (f"u: {way.question}", "accent") if isinstance(way, Order) else (way, "dim")
+        entry, way = self.chosen, self.way
+        text, role = (f"u: {way.question}", "accent") if isinstance(way, Order) else (way or "", "dim")
         about = [day_clock(entry.at, self.state.now()), _author(entry, program=True), *_facts(entry)]
         end, end_role = _end(entry)
         return [
