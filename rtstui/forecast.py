@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rtsd.control.idle_cost import ceiling_of, idle_sentence
-from rtsd.control.limits import is_stopped, used
+from rtsd.control.idle_cost import idle_sentence
+from rtsd.control.limits import ceiling_of, is_stopped, used
 from rtsd.control.protocol import HourlyUse, Limit, QuotaHistory, Status
 from rtsd.core.figures import count, day_clock, moment, percent, zone_of
 from rtsd.core.quota import API_REQUESTS, DELIVERIES

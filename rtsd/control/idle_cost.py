@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from rtsd.control.limits import ceiling_of
 from rtsd.control.protocol import IdleDay, Limit, Status
 from rtsd.core.figures import count, short
 from rtsd.core.plural import plural
@@ -13,11 +14,6 @@ from rtsd.core.quota import API_REQUESTS
 def idle_calls(idle: IdleDay, mode: str) -> int:
     """Return the calls of a day without changes, if this mode lasts."""
     return {"real_time": idle.real_time, "awaiting_package": idle.awaiting_package}.get(mode, idle.interval)
-
-
-def ceiling_of(limit: Limit) -> int:
-    """Return how much of a limit may be used before rtsd stops."""
-    return limit.max if limit.stops_at is None else limit.stops_at
 
 
 def idle_sentence(idle: IdleDay, limit: Limit, status: Status) -> str:

@@ -42,6 +42,11 @@ def limit_role(limit: Limit) -> str:
     return "warn" if share >= WARN_AT or limit.exhausted_at or limit.reached_at else "ok"
 
 
+def ceiling_of(limit: Limit) -> int:
+    """Return how much of a limit may be used before rtsd stops."""
+    return limit.max if limit.stops_at is None else limit.stops_at
+
+
 def is_stopped(limit: Limit) -> bool:
     """Return True if so much is used that rtsd uses no more."""
     return limit.stops_at is not None and used(limit) >= limit.stops_at

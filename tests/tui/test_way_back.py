@@ -53,7 +53,7 @@ async def test_escape_comes_to_the_overview_from_views_that_led_to_each_other(so
         await until(lambda: app.current_mode == "8", pilot)
         await pressed(pilot, "o")
         await until(lambda: app.current_mode == "2", pilot)
-        gone = []
+        gone: list[str] = []
         while app.current_mode != "1" and len(gone) < 12:
             await pressed(pilot, "escape")
             gone.append(app.current_mode)
