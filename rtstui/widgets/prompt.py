@@ -18,7 +18,7 @@ class InputLine(Input):
     """A line to type in, over a view and only while it is needed. The view handles enter."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "done", id="line.submit"),
+        Binding("enter", "submit", "done", id="line.submit", key_display="enter"),
         Binding("escape", "close", "cancel", id="line.close", key_display="esc"),
         Binding("tab,shift+tab", "complete", "complete", show=False, id="line.complete"),
     ]

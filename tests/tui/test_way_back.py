@@ -32,6 +32,7 @@ async def test_escape_leads_back_to_where_enter_was_pressed(
         app.link.read_log()
         await pressed(pilot, view)
         await until(lambda: place in text(app) or view in {"1", "2"}, pilot)
+        await until(lambda: papers.CONTACT in text(app) or view != "4", pilot)
         await pressed(pilot, *keys[:-1])
         before = rows_in_focus(app)
         await pressed(pilot, keys[-1])
@@ -70,7 +71,7 @@ async def test_keys_that_do_nothing_here_say_so(socket: Path) -> None:
         await until(lambda: any("tab goes to the objects" in said for said in notices(app)), pilot)
         await pressed(pilot, "2", "slash")
         await until(lambda: "esc cancel" in text(app).splitlines()[-1], pilot)
-        assert " done" in text(app).splitlines()[-1], text(app).splitlines()[-1]
+        assert "enter done" in text(app).splitlines()[-1], text(app).splitlines()[-1]
         await pressed(pilot, "escape", "0", *typed("SELECT Id FROM Contact"), "enter")
         await until(lambda: "i edits it" in text(app), pilot)
         assert "esc to the rows" not in text(app)
